@@ -1,0 +1,1 @@
+"""flyte_jupyter."""
