@@ -1,0 +1,62 @@
+"""What happens to a run, as a gapless sequence of small values; every display is a function of it.
+
+======== ============================================================================
+kind     data
+======== ============================================================================
+run      ``name``, ``task``, ``target``
+action   ``parent``, ``task``, ``environment``, ``resources`` (words), ``depth``
+phase    ``attempt``, ``phase``, ``why`` (a sentence or ``""``)
+prepare  ``environment``, ``text``; progress of making an image startable
+log      ``attempt``, ``stream`` (``stdout`` or ``stderr``), ``text``
+stats    ``attempt``, ``peak_memory`` (bytes), ``cpu_seconds``, ``seconds``
+result   ``type``, ``size`` (bytes), ``preview``
+error    ``attempt``, ``type``, ``sentence``, ``traceback``, ``remedy``, ``final``
+note     ``text``; a fact that is said once (a field that the target does not honour)
+end      ``phase``, ``seconds``
+======== ============================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["TERMINAL", "Event", "Phase"]
+
+
+class Phase(StrEnum):
+    """Where an action stands."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    TIMED_OUT = "timed_out"
+
+
+TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Args:
+        run: name of the run.
+        seq: place in the sequence of the run, from 0, without gaps.
+        time: seconds since the epoch.
+        kind: a word of the table above.
+        action: name of the action (``a0`` is the root), ``None`` for the run itself.
+        data: what the table says for this kind.
+    """
+
+    run: str
+    seq: int
+    time: float
+    kind: str
+    action: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
