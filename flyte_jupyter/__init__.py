@@ -1,1 +1,93 @@
-"""flyte_jupyter."""
+"""Run the functions of a notebook, each in its own container.
+
+``import flyte_jupyter as flyte`` gives the names of Flyte 2; ``%load_ext flyte_jupyter`` gives the
+magics. Everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_FACE = {
+    "flyte_jupyter.api": ("Outputs", "Run", "init", "map", "run", "shut_down", "with_runcontext"),
+    "flyte_jupyter.spec": (
+        "AMD_GPU",
+        "Backoff",
+        "Cache",
+        "Device",
+        "GPU",
+        "GPUAccelerator",
+        "HABANA_GAUDI",
+        "Image",
+        "Neuron",
+        "PodTemplate",
+        "Resources",
+        "RetryStrategy",
+        "ReusePolicy",
+        "Secret",
+        "Task",
+        "TaskEnvironment",
+        "Timeout",
+        "TPU",
+    ),
+}
+_WHERE = {name: module for module, names in _FACE.items() for name in names}
+
+__all__ = ["__version__", "errors", "load_ipython_extension", "unload_ipython_extension", *_WHERE]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from flyte_jupyter import errors
+    from flyte_jupyter.api import Outputs, Run, init, map, run, shut_down, with_runcontext  # noqa: A004
+    from flyte_jupyter.spec import (
+        AMD_GPU,
+        GPU,
+        HABANA_GAUDI,
+        TPU,
+        Backoff,
+        Cache,
+        Device,
+        GPUAccelerator,
+        Image,
+        Neuron,
+        PodTemplate,
+        Resources,
+        RetryStrategy,
+        ReusePolicy,
+        Secret,
+        Task,
+        TaskEnvironment,
+        Timeout,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    module = _WHERE.get(name)
+    if module is not None:
+        value = getattr(importlib.import_module(module), name)
+    elif name == "errors":
+        value = importlib.import_module("flyte_jupyter.errors")
+    else:
+        raise AttributeError(f"module 'flyte_jupyter' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Add the magics, the completion and the name ``flyte`` to a shell (``%load_ext``)."""
+    from flyte_jupyter.notebook.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take away what :func:`load_ipython_extension` added (``%unload_ext``)."""
+    from flyte_jupyter.notebook.extension import unload
+
+    unload(shell)

@@ -1,0 +1,225 @@
+"""What ``import flyte_jupyter as flyte`` can do: declare, run, map, explain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flyte_jupyter import catalog
+from flyte_jupyter.errors import EngineError, InputError
+from flyte_jupyter.session import session
+from flyte_jupyter.session.run import Outputs, Run
+from flyte_jupyter.session.submit import RunContext, submit
+from flyte_jupyter.session.twin import Twin
+from flyte_jupyter.spec import Task, calling
+from flyte_jupyter.spec.naming import did_you_mean
+from flyte_jupyter.spec.settings import layer
+
+if TYPE_CHECKING:
+    from flyte_jupyter.engine.events import Event
+
+__all__ = ["Outputs", "Run", "init", "map", "run", "shut_down", "with_runcontext"]
+
+# Options that `run` takes beside the inputs of the task.
+RUN_OPTIONS = ("task_queue", "queue")
+
+
+def init(
+    target: str | None = None,
+    *,
+    pickle: bool | None = None,
+    oversize: str | None = None,
+    state: str | Path | None = None,
+    project: str | None = None,
+    **options: Any,
+) -> None:
+    """Say where runs go to and how; what is not given stays as it is.
+
+    Args:
+        target: name of the default target.
+        pickle: whether a value that no codec takes may travel as pickle; ``False`` refuses it.
+        oversize: ``"refuse"`` a request above the target's capacity, or ``"clamp"`` it to what
+            there is and say so.
+        state: folder of the journal, the logs and large results.
+        project: folder that the names of runs and deployments belong to.
+        options: of the target, as its own documentation says.
+
+    Raises:
+        TargetError: there is no such target, or it has no such option.
+    """
+    given = {
+        "target": target,
+        "pickle": pickle,
+        "oversize": oversize,
+        "state": None if state is None else Path(state),
+        "project": project,
+    }
+    changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    if options:
+        name = target or session.config().target
+        changes["options"] = {**session.config().options, name: session.check_options(name, options)}
+    session.configure(**changes)
+
+
+class RunContextRunner:
+    """A run with options of its own; see :func:`with_runcontext`."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self.run: Twin[..., Run] = Twin(self._run, self._run_aio)
+
+    def _run(self, task: Task, /, *args: Any, **kwargs: Any) -> Run:
+        """Submit the run and return it."""
+        _refuse_inside_a_task()
+        return submit(_task_of(task), args, kwargs, self._context)
+
+    async def _run_aio(self, task: Task, /, *args: Any, **kwargs: Any) -> Run:
+        return self._run(task, *args, **kwargs)
+
+
+def with_runcontext(
+    mode: str | None = None,
+    *,
+    name: str | None = None,
+    target: str | None = None,
+    queue: str | None = None,
+    task_queue: str | None = None,
+    env_vars: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> RunContextRunner:
+    """Give a run a name, a target, a queue, or overrides: ``with_runcontext(...).run(task, ...)``.
+
+    Args:
+        mode: Flyte's word for where: ``"local"`` is the target of that name, ``"remote"`` the
+            session's target.
+        name: unique name of the run.
+        target: name of the target.
+        queue: task queue of every action, except where a call names its own.
+        task_queue: the same by its older name.
+        env_vars: environment variables of every action.
+        labels: recorded with the run.
+        overrides: fields of the root action (``resources``, ``retries``, ``timeout`` …).
+        on_event: called on the engine's thread with every event of the run.
+
+    Raises:
+        SpecError: an override has a value that its field does not take.
+    """
+    given = dict(overrides or {})
+    if queue or task_queue:
+        given["queue"] = queue or task_queue
+    if env_vars:
+        given["env_vars"] = dict(env_vars)
+    fields = layer(given, "run")
+    if mode == "local":
+        target = target or "local"
+    elif mode not in (None, "remote"):
+        hint = did_you_mean(str(mode), ("local", "remote"))
+        raise EngineError(f"mode={mode!r} is neither 'local' nor 'remote'{hint}")
+    return RunContextRunner(RunContext(name, target, fields, dict(labels or {}), on_event))
+
+
+def _run(task: Task, /, *args: Any, **kwargs: Any) -> Run:
+    """Submit a run of a task and return it at once; ``outputs()`` waits for what it returns.
+
+    Args:
+        task: the task; a keyword that its signature does not know is an input that does not fit.
+        args: its inputs by position.
+        kwargs: its inputs by name. ``task_queue=`` or ``queue=`` is an option of the run, unless
+            the task has an input of that name.
+
+    Returns:
+        The run: ``wait()``, ``outputs()``, ``phase``, ``logs()``, ``abort()``, ``actions``.
+
+    Raises:
+        InputError: the arguments do not fit the task's signature.
+        CapsuleError: the task's code cannot be shipped.
+    """
+    _refuse_inside_a_task()
+    task = _task_of(task)
+    options = {
+        name: kwargs.pop(name)
+        for name in RUN_OPTIONS
+        if name in kwargs and name not in task.signature.parameters
+    }
+    return submit(task, args, kwargs, RunContext(layer=layer(options, "run")))
+
+
+async def _run_aio(task: Task, /, *args: Any, **kwargs: Any) -> Run:
+    return _run(task, *args, **kwargs)
+
+
+run: Twin[..., Run] = Twin(_run, _run_aio)
+
+
+class _Map:
+    """Call a task for each element of one or several iterables, side by side.
+
+    Outside a run this opens one; inside a task it makes calls of that task.
+
+    Args:
+        task: the task, or a ``functools.partial`` of one that fixes some of its inputs.
+        iterables: one for each input; they end with the shortest.
+        group_name: label of the group of calls, for displays.
+        concurrency: at most so many calls at once, 0 for as many as the target admits.
+        return_exceptions: give an exception in the place of a result; otherwise raise the first.
+
+    Returns:
+        An iterator over the results in the order of the inputs, as in Flyte (``flyte.map``).
+    """
+
+    def __call__(
+        self,
+        task: Any,
+        *iterables: Any,
+        group_name: str | None = None,
+        concurrency: int = 0,
+        return_exceptions: bool = True,
+    ) -> Iterator[Any]:
+        from flyte_jupyter.session.mapping import map_blocking
+
+        context = RunContext(labels={"group": group_name} if group_name else {})
+        return map_blocking(task, iterables, concurrency, return_exceptions, context)
+
+    def aio(
+        self,
+        task: Any,
+        *iterables: Any,
+        group_name: str | None = None,
+        concurrency: int = 0,
+        return_exceptions: bool = True,
+    ) -> AsyncIterator[Any]:
+        """Do the same in asynchronous code: ``async for result in flyte.map.aio(...)``."""
+        from flyte_jupyter.session.mapping import map_aio
+
+        context = RunContext(labels={"group": group_name} if group_name else {})
+        return map_aio(task, iterables, concurrency, return_exceptions, context)
+
+
+map = _Map()  # noqa: A001, the name is Flyte's
+
+
+def shut_down() -> None:
+    """End the engine of this kernel with everything that it runs."""
+    session.shut_down()
+
+
+def _task_of(task: Any) -> Task:
+    if isinstance(task, Task):
+        return task
+    if isinstance(task, str):
+        return catalog.current().find_task(task)
+    name = getattr(task, "__name__", type(task).__name__)
+    raise InputError(
+        f"{name} is no task.", remedy="Declare it with @env.task, and pass the task itself."
+    )
+
+
+def _refuse_inside_a_task() -> None:
+    if calling.current_dispatcher() is not None:
+        raise EngineError(
+            "flyte.run starts a run from outside and cannot be used inside a task.",
+            remedy="Call the task itself.",
+        )

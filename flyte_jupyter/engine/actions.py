@@ -1,0 +1,288 @@
+"""The conductor of one target: takes actions through their phases and answers their workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from flyte_jupyter.engine.admission import Admission, Claim
+from flyte_jupyter.engine.attempts import Attempt, Attempts
+from flyte_jupyter.engine.failures import failure_of
+from flyte_jupyter.engine.journal import Journal
+from flyte_jupyter.engine.record import Recorder
+from flyte_jupyter.engine.run import Action, Failure, Outcome, RunState
+from flyte_jupyter.engine.workers import Hand, WorkerPool
+from flyte_jupyter.errors import (
+    ActionAbortedError,
+    FlyteError,
+    NotFoundError,
+    ProtocolError,
+    SpecError,
+)
+from flyte_jupyter.spec import Settings
+from flyte_jupyter.spec.settings import apply_layer, layer_from_plain
+from flyte_jupyter.targets.protocol import Honour, Target
+from flyte_jupyter.wire.exchange import Packed
+from flyte_jupyter.wire.frames import Frame, Kind
+
+__all__ = ["Conductor"]
+
+
+class Conductor:
+    """Runs actions on one target.
+
+    Args:
+        target: where they run.
+        journal: where they are recorded.
+        said: texts that were said already in this session.
+    """
+
+    def __init__(self, target: Target, journal: Journal, said: set[str]) -> None:
+        self.target = target
+        self._said = said
+        self._loop = asyncio.get_running_loop()
+        self._record = Recorder(journal, self._loop)
+        self._pool = WorkerPool(target, self._frame)
+        self._pool.on_lost = self._lost
+        self._admission: Admission | None = None
+        self._attempts: Attempts | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # runs
+
+    def add(self, run: RunState, inputs: Packed, done: Callable[[Outcome], None]) -> None:
+        """Start an action that no task has called."""
+        unit = run.request.units[run.request.task]
+        action = run.new_action(None, unit, unit.settings, inputs)
+        action.on_done = done
+        self._start(action)
+
+    def cancel(self, run: RunState, why: str) -> None:
+        """Abort everything of a run."""
+        if not run.cancelled:
+            run.cancelled = True
+            for action in list(run.actions):
+                if action.parent is None:
+                    self._abort(action, why)
+
+    def _abort(self, action: Action, why: str) -> None:
+        if action.ended:
+            return
+        for child in list(action.children):
+            self._abort(child, why)
+        if action.task is not None and not action.task.done():
+            action.task.cancel(why)
+
+    async def close(self) -> None:
+        """Abort what runs and end every worker."""
+        for task in list(self._tasks):
+            task.cancel("the kernel ends")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=3)
+        await self._pool.close()
+        await self.target.close()
+
+    # actions
+
+    def _start(self, action: Action) -> None:
+        run = action.run
+        resources = action.settings.resources
+        run.emit(
+            "action",
+            action.name,
+            parent=action.parent.name if action.parent else None,
+            task=action.unit.name,
+            environment=action.unit.environment,
+            resources="" if resources is None else str(resources),
+            depth=action.depth,
+        )
+        self._record.action(action)
+        if action.parent is not None:
+            action.parent.children.add(action)
+        action.task = self._spawn(self._run(action))
+        action.task.add_done_callback(lambda task: self._ended_unseen(action, task))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _run(self, action: Action) -> None:
+        try:
+            attempts = self._attempts or await self._meet_target()
+            self._say_notes(action)
+            outcome = await attempts.run(action)
+        except asyncio.CancelledError as error:
+            outcome = _aborted(action, str(error))
+        except Exception as error:
+            outcome = _failed(error)
+        self._finish(action, outcome)
+
+    def _ended_unseen(self, action: Action, task: asyncio.Task[None]) -> None:
+        """End an action whose task was cancelled before its first step, or failed in the last."""
+        if action.outcome is None:
+            error = None if task.cancelled() else task.exception()
+            self._finish(action, _failed(error) if error else _aborted(action, ""))
+
+    async def _meet_target(self) -> Attempts:
+        inventory = await self.target.inventory()
+        if self._attempts is None:
+            self._admission = Admission(inventory, self.target.devices)
+            self._attempts = Attempts(self.target, self._pool, self._admission, self._record)
+        return self._attempts
+
+    def _say_notes(self, action: Action) -> None:
+        for field, capability in self.target.capabilities(action.settings).items():
+            if capability.honour is Honour.HONOURED or not capability.note:
+                continue
+            text = f"{action.unit.environment}: {field}: {capability.note}"
+            self.say(action, text)
+
+    def say(self, action: Action, text: str) -> None:
+        """Say a fact once in this session, in the run where it matters."""
+        if text not in self._said:
+            self._said.add(text)
+            action.run.emit("note", action.name, text=text)
+
+    def _finish(self, action: Action, outcome: Outcome) -> None:
+        for child in list(action.children):
+            self._abort(child, f"{action.unit.name}, which called it, has ended")
+        action.outcome = outcome
+        if outcome.failure is not None:
+            self._tell_failure(action, outcome.failure)
+        elif outcome.output is not None:
+            info = outcome.output.info
+            action.run.emit(
+                "result",
+                action.name,
+                type=info.get("type", ""),
+                size=outcome.output.size,
+                preview=info.get("preview", ""),
+            )
+        self._record.outcome(action, outcome)
+
+        def told() -> None:
+            action.enter(outcome.phase)
+            if action.parent is not None:
+                action.parent.children.discard(action)
+            if action.on_done is not None:
+                action.on_done(outcome)
+
+        if action.parent is None:
+            self._record.journal.when_kept(told)
+        else:
+            told()
+
+    def _tell_failure(self, action: Action, failure: Failure) -> None:
+        action.run.emit(
+            "error",
+            action.name,
+            attempt=action.attempt,
+            type=failure.type,
+            sentence=failure.sentence,
+            traceback=failure.traceback,
+            remedy=failure.remedy,
+            final=True,
+        )
+
+    # workers
+
+    def _frame(self, hand: Hand, frame: Frame) -> None:
+        attempt: Attempt | None = hand.calls.get(frame.call)
+        if frame.kind == Kind.LOG:
+            for one in [attempt] if attempt else list(hand.calls.values()):
+                self._record.log(one.action, frame.header["stream"], frame.header["text"])
+        elif frame.kind in (Kind.RESULT, Kind.ERROR):
+            if attempt is not None and not attempt.answer.done():
+                attempt.answer.set_result(frame)
+        elif frame.kind == Kind.CALL:
+            self._child(hand, frame)
+        elif frame.kind == Kind.CANCEL:
+            child = hand.children.get(frame.call)
+            if child is not None:
+                self._abort(child, "the task that called it cancelled the call")
+        elif frame.kind == Kind.NOTE and attempt is not None:
+            self.say(attempt.action, frame.header["text"])
+        else:
+            raise ProtocolError(f"A worker sent a frame of kind {frame.kind}.")
+
+    def _lost(self, hand: Hand) -> None:
+        for attempt in hand.calls.values():
+            if not attempt.answer.done():
+                attempt.answer.set_result(None)
+
+    def _child(self, hand: Hand, frame: Frame) -> None:
+        header = frame.header
+        attempt: Attempt | None = hand.calls.get(header["parent"])
+        if attempt is None:
+            return  # its caller has ended meanwhile
+        parent = attempt.action
+        unit = parent.run.request.units.get(header["task"])
+        if unit is None:
+            name = header["task"]
+            error = NotFoundError(
+                f"{parent.unit.name} calls {name!r}, which was not shipped with this run.",
+                remedy="Call the task by its own name in the body, so that it is found.",
+            )
+            self._answer(hand, frame.call, _failed(error))
+            return
+        try:
+            settings = _child_settings(unit.settings, parent.run, header.get("overrides"))
+        except SpecError as error:
+            self._answer(hand, frame.call, _failed(error))
+            return
+        inputs = hand.peer.value(frame)
+        child = parent.run.new_action(parent, unit, settings, inputs)
+        hand.children[frame.call] = child
+        claim: Claim | None = parent.claim
+        if claim is not None and self._admission is not None:
+            self._admission.awaits(claim)
+
+        def answered(outcome: Outcome) -> None:
+            hand.children.pop(frame.call, None)
+            if claim is not None and self._admission is not None:
+                self._admission.resumes(claim)
+            attempt.offered.extend(self._answer(hand, frame.call, outcome))
+
+        child.on_done = answered
+        if inputs.complete:
+            self._start(child)
+        else:
+            self._spawn(self._start_when_here(hand, child))
+
+    async def _start_when_here(self, hand: Hand, child: Action) -> None:
+        with contextlib.suppress(FlyteError):  # its caller has ended, and so has the call
+            child.inputs = await hand.peer.collect(child.inputs)
+            self._start(child)
+
+    def _answer(self, hand: Hand, call: int, outcome: Outcome) -> list[str]:
+        if outcome.output is not None:
+            return hand.peer.send_value(Kind.RESULT, call, {}, outcome.output)
+        failure = outcome.failure
+        assert failure is not None
+        header = {
+            "type": failure.type,
+            "sentence": failure.sentence,
+            "traceback": failure.traceback,
+            "remedy": failure.remedy,
+        }
+        return hand.peer.send_value(Kind.ERROR, call, header, failure.packed)
+
+
+def _failed(error: BaseException) -> Outcome:
+    failure = failure_of(error)
+    return Outcome(failure.phase, failure=failure)
+
+
+def _aborted(action: Action, why: str) -> Outcome:
+    why = why or "its run has ended"
+    return _failed(ActionAbortedError("", f"{action.unit.name} was aborted: {why}."))
+
+
+def _child_settings(settings: Settings, run: RunState, overrides: Any) -> Settings:
+    """Return what is in force for a call: the run's layer under what the call itself names."""
+    settings = apply_layer(settings, run.request.options.layer)
+    return apply_layer(settings, layer_from_plain(overrides)) if overrides else settings

@@ -1,0 +1,271 @@
+"""Who may start: counts what running actions hold against what the target has.
+
+A parent that awaits children gives its processors back and keeps memory and accelerators, so a
+wait can become endless: a child may need what only its ancestors hold. Such a wait is refused with
+a sentence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from flyte_jupyter.errors import AdmissionError
+from flyte_jupyter.spec.quantity import format_bytes, format_cpu
+from flyte_jupyter.targets.protocol import Inventory
+
+__all__ = ["Admission", "Claim", "Need"]
+
+PATIENCE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What an action asks of the target.
+
+    Args:
+        cpu: millicores.
+        memory: bytes.
+        accelerator: type of the device, ``""`` for any.
+        count: how many devices.
+    """
+
+    cpu: int = 0
+    memory: int = 0
+    accelerator: str = ""
+    count: int = 0
+
+    def words(self) -> str:
+        """Return the need for a sentence."""
+        parts = []
+        if self.cpu:
+            parts.append(f"cpu {format_cpu(self.cpu)}")
+        if self.memory:
+            parts.append(f"memory {format_bytes(self.memory)}")
+        if self.count:
+            parts.append(f"{self.count} × {self.accelerator or 'accelerator'}")
+        return ", ".join(parts) or "nothing"
+
+
+@dataclass(eq=False, slots=True)
+class Claim:
+    """One attempt's place in the queue, then its hold.
+
+    Args:
+        name: words for messages.
+        need: what it asks for.
+        parent: the claim of the action that called it.
+        admitted: called when it may start.
+        refused: called with the reason when it never can.
+    """
+
+    name: str
+    need: Need
+    parent: Claim | None
+    admitted: Callable[[], None]
+    refused: Callable[[AdmissionError], None]
+    depth: int = 0
+    since: float = field(default_factory=time.monotonic)
+    number: int = 0
+    holding: bool = False
+    awaiting: int = 0
+    devices: tuple[str, ...] = ()
+
+    def ancestors(self) -> Iterable[Claim]:
+        """Yield the claims of the actions that wait for this one."""
+        claim = self.parent
+        while claim is not None:
+            yield claim
+            claim = claim.parent
+
+
+class Admission:
+    """The queue and the holds of one target.
+
+    Args:
+        has: what the target has.
+        devices: (index, type) of each accelerator, to hand out; may be empty.
+    """
+
+    def __init__(self, has: Inventory, devices: Iterable[tuple[str, str]] = ()) -> None:
+        self.has = has
+        self._free_devices = list(devices)
+        self._device_types = dict(self._free_devices)
+        self._cpu = has.cpu
+        self._memory = has.memory
+        self._counts = dict(has.accelerators)
+        self._queue: list[Claim] = []
+        self._holders: set[Claim] = set()
+        self._number = 0
+        self.busy = 0
+
+    def check(self, name: str, need: Need) -> AdmissionError | None:
+        """Return why the target can never satisfy a need, or ``None``."""
+        has = self.has
+        lacks = []
+        if need.cpu > has.cpu:
+            lacks.append(f"cpu {format_cpu(need.cpu)} of {format_cpu(has.cpu)}")
+        if need.memory > has.memory:
+            lacks.append(f"memory {format_bytes(need.memory)} of {format_bytes(has.memory)}")
+        if need.count > self._total(need.accelerator):
+            kind = need.accelerator or "accelerator"
+            lacks.append(f"{need.count} × {kind} of {self._total(need.accelerator)}")
+        if not lacks:
+            return None
+        return AdmissionError(
+            f"{name} asks for more than the target has: {', '.join(lacks)}.",
+            remedy="Ask for less with .override(resources=...), choose another target, or run it "
+            'with what there is: flyte.init(oversize="clamp").',
+        )
+
+    def clamp(self, need: Need) -> Need:
+        """Return the part of a need that the target has."""
+        return Need(
+            min(need.cpu, self.has.cpu),
+            min(need.memory, self.has.memory),
+            need.accelerator,
+            min(need.count, self._total(need.accelerator)),
+        )
+
+    def _total(self, kind: str) -> int:
+        counts = self.has.accelerators
+        return counts.get(kind, 0) if kind else sum(counts.values())
+
+    def enter(self, claim: Claim) -> None:
+        """Queue a claim, and start it at once if it fits."""
+        refusal = self._endless(claim)
+        if refusal is not None:
+            claim.refused(refusal)
+            return
+        self._number += 1
+        claim.number = self._number
+        if not self._queue and self._fits(claim.need):
+            self._grant(claim)
+            return
+        self._queue.append(claim)
+        self._queue.sort(key=lambda c: (-c.depth, c.number))
+        self.look()
+
+    def _endless(self, claim: Claim) -> AdmissionError | None:
+        need = claim.need
+        held = [c for c in claim.ancestors() if c.holding]
+        memory = self.has.memory - sum(c.need.memory for c in held)
+        devices = self._total(need.accelerator) - sum(
+            c.need.count for c in held if need.accelerator in ("", c.need.accelerator)
+        )
+        if need.memory <= memory and need.count <= devices:
+            return None
+        lacking = "memory" if need.memory > memory else "accelerator"
+        holders = ", ".join(f"{c.name} holds {c.need.words()}" for c in held)
+        return AdmissionError(
+            f"{claim.name} would wait for ever: it needs {need.words()}, and the {lacking} that is "
+            "missing is held by the tasks that wait for it.",
+            evidence=[holders],
+            remedy="Give the calling task less, or let it end before this one starts.",
+        )
+
+    def leave(self, claim: Claim) -> None:
+        """End a claim: its place in the queue or its hold."""
+        if claim in self._holders:
+            self._holders.discard(claim)
+            claim.holding = False
+            if not claim.awaiting:
+                self._cpu += claim.need.cpu
+            self._memory += claim.need.memory
+            self._return_devices(claim)
+            self.look()
+        elif claim in self._queue:
+            self._queue.remove(claim)
+
+    def awaits(self, claim: Claim) -> None:
+        """Note that a holder waits for one child more: its processors are free meanwhile."""
+        claim.awaiting += 1
+        if claim.awaiting == 1 and claim.holding:
+            self._cpu += claim.need.cpu
+
+    def resumes(self, claim: Claim) -> None:
+        """Note that a holder waits for one child less."""
+        claim.awaiting -= 1
+        if claim.awaiting == 0 and claim.holding:
+            self._cpu -= claim.need.cpu
+
+    def look(self) -> None:
+        """Start what fits; deeper actions first, then the older."""
+        now = time.monotonic()
+        for claim in list(self._queue):
+            if self._fits(claim.need):
+                self._queue.remove(claim)
+                self._grant(claim)
+            elif claim.depth == 0 and now - claim.since > PATIENCE:
+                return  # what came later may not overtake it for ever
+
+    def why(self, claim: Claim) -> str:
+        """Return the sentence that says what a queued claim waits for."""
+        need = claim.need
+        free = []
+        if need.cpu > self._cpu:
+            free.append(f"cpu {format_cpu(need.cpu)} ({format_cpu(max(self._cpu, 0))} free)")
+        if need.memory > self._memory:
+            free.append(f"memory {format_bytes(need.memory)} ({format_bytes(self._memory)} free)")
+        if need.count > self._available(need.accelerator):
+            kind = need.accelerator or "accelerator"
+            free.append(f"{need.count} × {kind} ({self._available(need.accelerator)} free)")
+        return "waits for " + (", ".join(free) or "its turn")
+
+    def stuck(self) -> None:
+        """Refuse the youngest queued child if nothing that runs can ever make room."""
+        if not self._queue or self.busy or not self._holders:
+            return
+        if any(not holder.awaiting for holder in self._holders):
+            return
+        youngest = max(self._queue, key=lambda c: (c.depth > 0, c.number))
+        self._queue.remove(youngest)
+        holders = ", ".join(f"{c.name} holds {c.need.words()}" for c in self._sorted_holders())
+        youngest.refused(
+            AdmissionError(
+                f"{youngest.name} would wait for ever: it needs {youngest.need.words()}, and every "
+                "running task waits for a task that is queued.",
+                evidence=[holders],
+                remedy="Run fewer calling tasks at once, or give them less memory.",
+            )
+        )
+
+    def _sorted_holders(self) -> list[Claim]:
+        return sorted(self._holders, key=lambda c: c.number)
+
+    def _available(self, kind: str) -> int:
+        return self._counts.get(kind, 0) if kind else sum(self._counts.values())
+
+    def _fits(self, need: Need) -> bool:
+        return (
+            (need.cpu <= self._cpu or need.cpu == 0)
+            and (need.memory <= self._memory or need.memory == 0)
+            and need.count <= self._available(need.accelerator)
+        )
+
+    def _grant(self, claim: Claim) -> None:
+        self._cpu -= claim.need.cpu
+        self._memory -= claim.need.memory
+        self._take_devices(claim)
+        claim.holding = True
+        self._holders.add(claim)
+        claim.admitted()
+
+    def _take_devices(self, claim: Claim) -> None:
+        taken = []
+        for index, kind in list(self._free_devices):
+            if len(taken) == claim.need.count:
+                break
+            if claim.need.accelerator in ("", kind):
+                self._free_devices.remove((index, kind))
+                self._counts[kind] -= 1
+                taken.append(index)
+        claim.devices = tuple(taken)
+
+    def _return_devices(self, claim: Claim) -> None:
+        for index in claim.devices:
+            kind = self._device_types[index]
+            self._free_devices.append((index, kind))
+            self._counts[kind] += 1
+        claim.devices = ()

@@ -1,0 +1,218 @@
+"""The engine: one for each kernel, on a thread and an event loop of its own.
+
+It takes messages and gives events. It never decodes a value and never sees an object of the user;
+moving it out of the kernel would be a change of transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from flyte_jupyter.engine.actions import Conductor
+from flyte_jupyter.engine.events import Event, Phase
+from flyte_jupyter.engine.journal import Journal
+from flyte_jupyter.engine.request import RunRequest
+from flyte_jupyter.engine.run import Outcome, RunState
+from flyte_jupyter.errors import EngineError
+from flyte_jupyter.targets.protocol import Target
+from flyte_jupyter.wire.exchange import Packed
+
+__all__ = ["Engine"]
+
+LEASE_PERIOD = 5.0
+
+
+class Engine:
+    """Runs what it is given, on the targets that it is given.
+
+    Args:
+        targets: makes each target by name when it is first needed, on the engine's thread.
+        state: folder of the journal, the logs and the large values.
+    """
+
+    def __init__(self, targets: dict[str, Callable[[], Target]], state: Path) -> None:
+        self._make_target = targets
+        self._state = state
+        self._conductors: dict[str, Conductor] = {}
+        self._runs: dict[str, RunState] = {}
+        self._said: set[str] = set()
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._main, name="flyte-engine", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+        atexit.register(self.close)
+
+    def _main(self) -> None:
+        try:
+            self._loop = asyncio.SelectorEventLoop()
+            self.journal = Journal(self._state, self._loop.call_soon)
+        except BaseException as error:
+            self._failure = error
+            self._started.set()
+            return
+        asyncio.set_event_loop(self._loop)
+        self._loop.call_soon(self._started.set)
+        self._loop.call_later(LEASE_PERIOD, self._renew)
+        try:
+            self._loop.run_forever()
+        finally:
+            self.journal.close()
+            self._loop.close()
+
+    def _renew(self) -> None:
+        self.journal.renew_lease()
+        self._loop.call_later(LEASE_PERIOD, self._renew)
+
+    @property
+    def alive(self) -> bool:
+        """True until :meth:`close`."""
+        return self._thread.is_alive()
+
+    # messages
+
+    def submit(self, request: RunRequest, subscriber: Callable[[Event], None] | None = None) -> RunState:
+        """Start a run and return its state, which the engine's thread fills.
+
+        Args:
+            request: the run.
+            subscriber: called on the engine's thread with every event.
+
+        Raises:
+            EngineError: the engine is closed, or a run of that name exists in it.
+        """
+        if not self.alive:
+            raise EngineError("The engine of this kernel is closed.")
+        if request.name in self._runs:
+            raise EngineError(f"A run named {request.name!r} exists already.")
+        run = RunState(request)
+        if subscriber is not None:
+            run.subscribers.append(subscriber)
+        self._runs[request.name] = run
+        self._loop.call_soon_threadsafe(self._begin, run)
+        return run
+
+    def add_call(self, run: RunState, inputs: Packed, done: Callable[[Outcome], None]) -> None:
+        """Add a call to a run that has none of its own; ``done`` is called on this thread."""
+
+        def add() -> None:
+            if not run.done.done():
+                self._conductor(run.request.target).add(run, inputs, done)
+
+        self._loop.call_soon_threadsafe(add)
+
+    def end_calls(self, run: RunState, outcome: Outcome) -> None:
+        """End a run whose calls were added one by one and have ended."""
+        self._loop.call_soon_threadsafe(self._end, run, outcome)
+
+    def cancel(self, run: RunState, why: str) -> None:
+        """Abort a run with everything of it that runs; returns at once."""
+        if self.alive:
+            self._loop.call_soon_threadsafe(self._cancel, run, why)
+
+    def subscribe(
+        self, run: RunState, start: int, callback: Callable[[Event], None]
+    ) -> None:
+        """Call back on the engine's thread with the events of a run from ``start`` on."""
+
+        def begin() -> None:
+            for event in run.events[start:]:
+                callback(event)
+            run.subscribers.append(callback)
+
+        self._loop.call_soon_threadsafe(begin)
+
+    def call[T](self, work: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine on the engine's thread and wait for what it returns."""
+        return asyncio.run_coroutine_threadsafe(work(self), self._loop).result()
+
+    # on the engine's thread
+
+    def target(self, name: str) -> Target:
+        """Return a target, made now if it is the first time."""
+        return self._conductor(name).target
+
+    def _conductor(self, name: str) -> Conductor:
+        conductor = self._conductors.get(name)
+        if conductor is None:
+            target = self._make_target[name]()
+            conductor = self._conductors[name] = Conductor(target, self.journal, self._said)
+        return conductor
+
+    def _begin(self, run: RunState) -> None:
+        request = run.request
+        self.journal.write(
+            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)",
+            (
+                run.name,
+                self.journal.owner,
+                request.options.project,
+                request.task,
+                request.target,
+                Phase.RUNNING,
+                run.created,
+                json.dumps({"labels": dict(request.options.labels)}),
+            ),
+        )
+        run.phase = Phase.RUNNING
+        run.emit("run", None, name=run.name, task=request.task, target=request.target)
+        try:
+            conductor = self._conductor(request.target)
+        except Exception as error:
+            self._loop.create_task(self._end_without_target(run, error))
+            return
+        if request.inputs is not None:
+            conductor.add(run, request.inputs, lambda outcome: self._end(run, outcome))
+
+    async def _end_without_target(self, run: RunState, error: Exception) -> None:
+        from flyte_jupyter.engine.failures import failure_of
+
+        failure = failure_of(error)
+        run.emit("error", None, type=failure.type, sentence=failure.sentence, final=True)
+        self._end(run, Outcome(Phase.FAILED, failure=failure))
+
+    def _end(self, run: RunState, outcome: Outcome) -> None:
+        run.phase = outcome.phase
+        self.journal.write(
+            "UPDATE runs SET phase=?, ended=? WHERE name=?",
+            (outcome.phase, time.time(), run.name),
+        )
+
+        def told() -> None:
+            run.emit("end", None, phase=str(outcome.phase), seconds=time.time() - run.created)
+            self._runs.pop(run.name, None)
+            if not run.done.cancelled():
+                run.done.set_result(outcome)
+
+        self.journal.when_kept(told)
+
+    def _cancel(self, run: RunState, why: str) -> None:
+        conductor = self._conductors.get(run.request.target)
+        if conductor is not None and not run.done.done():
+            conductor.cancel(run, why)
+
+    def close(self) -> None:
+        """Abort what runs, end every worker and close the journal."""
+        if not self.alive:
+            return
+        atexit.unregister(self.close)
+        future = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        try:
+            future.result(10)
+        except TimeoutError:
+            pass  # the supervisors end with this process
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    async def _close(self) -> None:
+        for conductor in self._conductors.values():
+            await conductor.close()

@@ -1,0 +1,199 @@
+"""What happened, kept: a SQLite file beside the logs, written by the engine's thread alone.
+
+Rows that belong together are committed together, once for each turn of the engine's loop, so a
+thousand small results cost a handful of commits. A value of at most :data:`KEPT_AT_ONCE` bytes is
+committed before it is shown; a larger one is written to a file behind the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flyte_jupyter.errors import EngineError
+from flyte_jupyter.wire.exchange import Packed
+
+__all__ = ["KEPT_AT_ONCE", "Journal", "dump_value", "load_value"]
+
+VERSION = 1
+KEPT_AT_ONCE = 1 << 20
+LEASE = 15.0
+REMOTE_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "lustre", "gpfs", "ceph", "afs")
+
+SCHEMA = """
+CREATE TABLE owners (
+    id TEXT PRIMARY KEY, host TEXT, pid INTEGER, started REAL, lease REAL
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    name TEXT PRIMARY KEY, owner TEXT, project TEXT, task TEXT, target TEXT,
+    phase TEXT, created REAL, ended REAL, options TEXT
+) WITHOUT ROWID;
+CREATE INDEX runs_by_time ON runs (created);
+CREATE TABLE actions (
+    run TEXT, name TEXT, identity TEXT, parent TEXT, task TEXT, environment TEXT,
+    spec TEXT, capsule TEXT, image TEXT, phase TEXT, created REAL, ended REAL,
+    inputs BLOB, output BLOB, output_file TEXT, error TEXT,
+    PRIMARY KEY (run, name)
+) WITHOUT ROWID;
+CREATE TABLE attempts (
+    run TEXT, action TEXT, number INTEGER, phase TEXT, worker TEXT, started REAL, ended REAL,
+    peak_memory INTEGER, cpu_seconds REAL, exit TEXT,
+    PRIMARY KEY (run, action, number)
+) WITHOUT ROWID;
+CREATE TABLE specs (hash TEXT PRIMARY KEY, settings TEXT) WITHOUT ROWID;
+"""
+
+
+class Journal:
+    """The journal of one engine.
+
+    Args:
+        folder: the state folder; the file, the logs and the large values lie there.
+        later: runs a callback soon on the engine's thread.
+
+    Raises:
+        EngineError: the file was written by a newer version of the package.
+    """
+
+    def __init__(self, folder: Path, later: Callable[[Callable[[], None]], Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder = folder
+        self._later = later
+        self._rows: list[tuple[str, tuple[Any, ...]]] = []
+        self._kept: list[Callable[[], None]] = []
+        self._known_specs: set[str] = set()
+        self._waiting = False
+        path = folder / "journal.sqlite"
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+        mode = "DELETE" if _is_remote(folder) else "WAL"
+        self._db.execute(f"PRAGMA journal_mode={mode}")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._open_schema(path)
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{time.time():.3f}"
+        self.write(
+            "INSERT INTO owners VALUES (?, ?, ?, ?, ?)",
+            (self.owner, socket.gethostname(), os.getpid(), time.time(), time.time() + LEASE),
+        )
+
+    def _open_schema(self, path: Path) -> None:
+        db = self._db
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == VERSION:
+            return
+        if version > VERSION:
+            raise EngineError(
+                f"The journal {path} was written by a newer version of flyte_jupyter.",
+                remedy="Update flyte_jupyter, or set FLYTE_JUPYTER_HOME to another folder.",
+            )
+        db.execute("BEGIN EXCLUSIVE")
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            db.execute("ROLLBACK")
+            raise
+
+    def write(self, statement: str, row: tuple[Any, ...]) -> None:
+        """Add a row to the commit of this turn of the loop."""
+        self._rows.append((statement, row))
+        if not self._waiting:
+            self._waiting = True
+            self._later(self.flush)
+
+    def when_kept(self, callback: Callable[[], None]) -> None:
+        """Call back once everything written so far is committed."""
+        if self._rows:
+            self._kept.append(callback)
+        else:
+            callback()
+
+    def flush(self) -> None:
+        """Commit what was written, then tell those who wait for it."""
+        self._waiting = False
+        rows, self._rows = self._rows, []
+        kept, self._kept = self._kept, []
+        if rows:
+            execute = self._db.execute
+            execute("BEGIN IMMEDIATE")
+            for statement, row in rows:
+                execute(statement, row)
+            execute("COMMIT")
+        for callback in kept:
+            callback()
+
+    def spec(self, digest: str, settings: Callable[[], Any]) -> None:
+        """Keep the settings behind a hash, once."""
+        if digest not in self._known_specs:
+            self._known_specs.add(digest)
+            self.write(
+                "INSERT OR IGNORE INTO specs VALUES (?, ?)", (digest, json.dumps(settings()))
+            )
+
+    def renew_lease(self) -> None:
+        """Say that this engine still lives."""
+        self.write("UPDATE owners SET lease=? WHERE id=?", (time.time() + LEASE, self.owner))
+
+    def log_file(self, run: str, action: str, attempt: int) -> Path:
+        """Return the path of an attempt's log; the folder exists."""
+        folder = self.folder / "logs" / run
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{action}.{attempt}.log"
+
+    def value_file(self, run: str, action: str) -> Path:
+        """Return the path of a large value; the folder exists."""
+        folder = self.folder / "values" / run
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{action}.value"
+
+    def query(self, statement: str, row: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return rows, with everything written so far in view."""
+        self.flush()
+        return self._db.execute(statement, row).fetchall()
+
+    def close(self) -> None:
+        """Commit and close."""
+        self.flush()
+        self._db.close()
+
+
+def dump_value(packed: Packed) -> bytes:
+    """Return a value as one block of bytes: the lengths of its parts as JSON, then the parts."""
+    parts = [bytes(part) for part in (packed.tree, *packed.buffers)]  # type: ignore[arg-type]
+    head = json.dumps([len(p) for p in parts]).encode()
+    return b"".join([len(head).to_bytes(4, "little"), head, *parts])
+
+
+def load_value(block: bytes) -> Packed:
+    """Return the value of a block that :func:`dump_value` made."""
+    at = 4 + int.from_bytes(block[:4], "little")
+    parts: list[Any] = []
+    for length in json.loads(block[4:at]):
+        parts.append(bytearray(block[at : at + length]))
+        at += length
+    return Packed(bytes(parts[0]), tuple(parts[1:]))
+
+
+def _is_remote(folder: Path) -> bool:
+    """True on a file system of another machine, where shared-memory journals corrupt."""
+    try:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return False
+    best, kind = "", ""
+    real = os.path.realpath(folder)
+    for line in lines:
+        _, mount, name, *_ = line.split()
+        inside = real == mount or real.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, name
+    return kind.startswith(REMOTE_FILE_SYSTEMS)

@@ -1,0 +1,166 @@
+"""What the engine writes down: rows in the journal, logs as they come, large values behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any, TextIO
+
+from flyte_jupyter.engine.journal import KEPT_AT_ONCE, Journal, dump_value
+from flyte_jupyter.engine.run import Action, Outcome
+from flyte_jupyter.spec.settings import to_plain
+from flyte_jupyter.targets.protocol import ExitRecord
+from flyte_jupyter.wire.exchange import Packed
+from flyte_jupyter.wire.frames import dump_json
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Writes the journal's rows for actions and attempts.
+
+    Args:
+        journal: where to.
+        loop: the engine's loop, for what is written behind.
+    """
+
+    def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+        self.journal = journal
+        self._loop = loop
+        self._logs: dict[tuple[str, str, int], TextIO] = {}
+        self._specs: dict[Any, str] = {}
+
+    def action(self, action: Action) -> None:
+        """Record a new action with its inputs."""
+        inputs = self._small(action.inputs)
+        if inputs is None:
+            self._write_behind(action, action.inputs, "inputs")
+        self.journal.write(
+            "INSERT INTO actions VALUES (?,?,?,?,?,?,?,?,NULL,?,?,NULL,?,NULL,NULL,NULL)",
+            (
+                action.run.name,
+                action.name,
+                action.identity,
+                action.parent.name if action.parent else None,
+                action.unit.name,
+                action.unit.environment,
+                self._spec(action),
+                action.unit.capsule_hash,
+                action.phase,
+                action.created,
+                inputs,
+            ),
+        )
+
+    def _spec(self, action: Action) -> str:
+        settings = action.settings
+        digest = self._specs.get(settings)
+        if digest is None:
+            import hashlib
+
+            plain = to_plain(settings)
+            text = json.dumps(plain, sort_keys=True).encode()
+            digest = self._specs[settings] = hashlib.sha256(text).hexdigest()[:16]
+            self.journal.spec(digest, lambda: plain)
+        return digest
+
+    def attempt(self, action: Action, started: float, worker: str) -> None:
+        """Record that an attempt has started."""
+        self.journal.write(
+            "INSERT INTO attempts VALUES (?, ?, ?, 'running', ?, ?, NULL, NULL, NULL, NULL)",
+            (action.run.name, action.name, action.attempt, worker, started),
+        )
+
+    def attempt_ended(self, action: Action, started: float) -> None:
+        """Record that an attempt has ended, and close its log."""
+        log = self._logs.pop((action.run.name, action.name, action.attempt), None)
+        if log is not None:
+            log.close()
+        now = time.time()
+        self.journal.write(
+            "UPDATE attempts SET phase='ended', ended=? WHERE run=? AND action=? AND number=?",
+            (now, action.run.name, action.name, action.attempt),
+        )
+
+    def usage(self, action: Action, number: int, record: ExitRecord) -> None:
+        """Record what the worker of an attempt used."""
+        if not record.peak_memory:
+            return
+        action.run.emit(
+            "stats",
+            action.name,
+            attempt=number,
+            peak_memory=record.peak_memory,
+            cpu_seconds=record.cpu_seconds,
+        )
+        exit_text = dump_json(
+            {"code": record.code, "signal": record.signal, "cause": record.cause}
+        )
+        self.journal.write(
+            "UPDATE attempts SET peak_memory=?, cpu_seconds=?, exit=? "
+            "WHERE run=? AND action=? AND number=?",
+            (
+                record.peak_memory,
+                record.cpu_seconds,
+                exit_text,
+                action.run.name,
+                action.name,
+                number,
+            ),
+        )
+
+    def outcome(self, action: Action, outcome: Outcome) -> None:
+        """Record how an action ended, with its output or its error."""
+        output = error = None
+        if outcome.output is not None:
+            output = self._small(outcome.output)
+            if output is None:
+                self._write_behind(action, outcome.output, "output")
+        if outcome.failure is not None:
+            failure = outcome.failure
+            error = dump_json(
+                {
+                    "type": failure.type,
+                    "sentence": failure.sentence,
+                    "traceback": failure.traceback,
+                    "remedy": failure.remedy,
+                }
+            )
+        self.journal.write(
+            "UPDATE actions SET phase=?, ended=?, output=?, error=? WHERE run=? AND name=?",
+            (outcome.phase, time.time(), output, error, action.run.name, action.name),
+        )
+
+    def log(self, action: Action, stream: str, text: str) -> None:
+        """Keep a piece of an attempt's log and say it."""
+        key = (action.run.name, action.name, action.attempt)
+        log = self._logs.get(key)
+        if log is None:
+            path = self.journal.log_file(*key)
+            log = self._logs[key] = open(  # noqa: SIM115, closed when the attempt ends
+                path, "a", encoding="utf-8", errors="surrogateescape", newline=""
+            )
+        log.write(text)
+        log.flush()
+        action.run.emit("log", action.name, attempt=action.attempt, stream=stream, text=text)
+
+    def _small(self, packed: Packed) -> bytes | None:
+        return dump_value(packed) if packed.size <= KEPT_AT_ONCE else None
+
+    def _write_behind(self, action: Action, packed: Packed, role: str) -> None:
+        path = self.journal.value_file(action.run.name, f"{action.name}.{role}")
+
+        def write() -> None:
+            partial = path.with_suffix(".partial")
+            partial.write_bytes(dump_value(packed))
+            partial.replace(path)
+
+        def written(future: asyncio.Future[None]) -> None:
+            if role == "output" and not future.cancelled() and future.exception() is None:
+                self.journal.write(
+                    "UPDATE actions SET output_file=? WHERE run=? AND name=?",
+                    (path.name, action.run.name, action.name),
+                )
+
+        self._loop.run_in_executor(None, write).add_done_callback(written)

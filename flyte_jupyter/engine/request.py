@@ -1,0 +1,87 @@
+"""The messages that the engine takes: plain values and encoded bytes, no live object of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flyte_jupyter.spec import Settings
+from flyte_jupyter.wire.exchange import Packed
+
+__all__ = ["RunOptions", "RunRequest", "SecretValues", "Unit"]
+
+
+class SecretValues(dict[str, str]):
+    """Environment variables whose values must not be shown."""
+
+    def __repr__(self) -> str:
+        return f"SecretValues({', '.join(sorted(self))})"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One task as it is shipped.
+
+    Args:
+        name: full name, ``environment.task``.
+        environment: name of the environment.
+        settings: what is in force for it, overrides of the run included.
+        capsule: its code and the values that it reads.
+        capsule_hash: content hash of the code, the same in every kernel.
+        capsule_key: hash of this very capsule, cells and lines included; what a worker has loaded.
+        modules: top-level modules that it imports, for standby workers.
+        secrets: values of the secrets that it asked for.
+    """
+
+    name: str
+    environment: str
+    settings: Settings
+    capsule: Packed
+    capsule_hash: str
+    capsule_key: str
+    modules: tuple[str, ...] = ()
+    secrets: SecretValues = field(default_factory=SecretValues)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What holds for every action of a run.
+
+    Args:
+        oversize: ``"refuse"`` or ``"clamp"`` a request above the target's capacity.
+        pickle: whether values may travel as pickle when no codec takes them.
+        layer: plain overrides that reach every action (``queue``, ``env_vars``).
+        labels: recorded with the run.
+        project: folder of the notebook.
+    """
+
+    oversize: str = "refuse"
+    pickle: bool = True
+    layer: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run to be started.
+
+    Args:
+        name: unique name of the run.
+        task: full name of the root task.
+        target: name of the target.
+        units: every task that can be reached from the root by name.
+        inputs: the root's inputs, a dictionary by parameter name; ``None`` for a run whose calls
+            are added one by one (``flyte.map``).
+        options: what holds for every action.
+    """
+
+    name: str
+    task: str
+    target: str
+    units: Mapping[str, Unit]
+    inputs: Packed | None
+    options: RunOptions = RunOptions()

@@ -1,0 +1,312 @@
+"""Workers of one target: fresh ones, standby ones started ahead, warm ones kept.
+
+The default meaning of a task is a fresh worker for each call. A *standby* worker, started ahead,
+used once and thrown away, keeps that meaning without the wait. ``ReusePolicy`` keeps workers for
+many calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from flyte_jupyter.engine.peer import Peer
+from flyte_jupyter.errors import RuntimeSystemError
+from flyte_jupyter.spec import ReusePolicy
+from flyte_jupyter.targets.protocol import ExitRecord, StartRequest, Target, Worker
+from flyte_jupyter.wire.exchange import Packed
+from flyte_jupyter.wire.frames import Frame, Kind
+
+__all__ = ["Hand", "WorkerPool"]
+
+STANDBY_TTL = 60.0
+FAREWELL = 2.0
+
+
+class Hand:
+    """A worker with its stream, as the engine uses it.
+
+    Args:
+        request: what it was started with.
+    """
+
+    def __init__(self, request: StartRequest, frames: Callable[[Hand, Frame], None]) -> None:
+        self.request = request
+        self.worker: Worker | None = None
+        self.calls: dict[int, Any] = {}
+        self.children: dict[int, Any] = {}
+        self.loaded: set[str] = set()
+        self.used = 0
+        self.since = time.monotonic()
+        self.retired = False
+        self.peer = Peer(lambda frame: frames(self, frame), self._stream_lost)
+        self._numbers = count(1)
+        self.on_lost: Callable[[Hand], None] = lambda _: None
+
+    @property
+    def label(self) -> str:
+        """Name of the worker for messages and the journal."""
+        return self.worker.label if self.worker is not None else ""
+
+    def number(self) -> int:
+        """Return the number of a new call."""
+        return next(self._numbers)
+
+    def load(self, digest: str, capsule: Packed) -> None:
+        """Send a capsule, unless the worker has it."""
+        if digest not in self.loaded:
+            self.loaded.add(digest)
+            self.peer.send_value(Kind.LOAD, 0, {"capsule": digest}, capsule)
+
+    def _stream_lost(self) -> None:
+        self.on_lost(self)
+
+    async def ended(self) -> ExitRecord:
+        """Wait until nothing of the worker is left."""
+        if self.worker is None:
+            return ExitRecord()
+        return await asyncio.shield(self.worker.exited)
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self.retired = True
+        if self.worker is not None:
+            self.worker.kill()
+
+    def dismiss(self) -> None:
+        """Let the worker finish its exit handlers, and end it if that takes long."""
+        if self.retired:
+            return
+        self.retired = True
+        self.peer.send(Kind.BYE)
+        if self.worker is not None:
+            self.worker.deadline(FAREWELL)
+
+
+@dataclass(eq=False, slots=True)
+class _Shelf:
+    """The workers of one request."""
+
+    standby: deque[Hand] = field(default_factory=deque)
+    warm: list[Hand] = field(default_factory=list)
+    starting: int = 0
+    waiters: deque[asyncio.Future[Hand]] = field(default_factory=deque)
+    modules: dict[str, None] = field(default_factory=dict)
+    uses: deque[float] = field(default_factory=lambda: deque(maxlen=8))
+    policy: ReusePolicy | None = None
+
+
+class WorkerPool:
+    """Gives workers to attempts and takes them back.
+
+    Args:
+        target: starts the workers.
+        frames: called with each frame of each worker.
+        spare: how many standby workers one environment may have.
+    """
+
+    def __init__(
+        self, target: Target, frames: Callable[[Hand, Frame], None], spare: int = 2
+    ) -> None:
+        self._target = target
+        self._frames = frames
+        self._spare = spare
+        self._shelves: dict[tuple[StartRequest, ReusePolicy | None], _Shelf] = {}
+        self._hands: set[Hand] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self.on_lost: Callable[[Hand], None] = lambda _: None
+
+    def ready(self, request: StartRequest, policy: ReusePolicy | None) -> Hand | None:
+        """Return a worker that needs no waiting, or ``None``."""
+        shelf = self._shelf(request, policy)
+        if policy is not None:
+            warm = self._free_warm(shelf, policy)
+            if warm is not None:
+                warm.used += 1
+            return warm
+        shelf.uses.append(time.monotonic())
+        while shelf.standby:
+            hand = shelf.standby.popleft()
+            if hand.peer.open:
+                self._restock_soon(shelf, request)
+                return hand
+        return None
+
+    async def take(self, request: StartRequest, policy: ReusePolicy | None) -> Hand:
+        """Return a worker, a new one if need be.
+
+        Raises:
+            TargetError: it cannot be started.
+        """
+        shelf = self._shelf(request, policy)
+        if policy is None:
+            hand = await self._start(request, shelf)
+            self._restock_soon(shelf, request)
+            return hand
+        most = policy.max_replicas
+        if len(shelf.warm) + shelf.starting < most:
+            shelf.starting += 1
+            try:
+                hand = await self._start(request, shelf)
+            finally:
+                shelf.starting -= 1
+            hand.used = 1
+            shelf.warm.append(hand)
+            return hand
+        waiter: asyncio.Future[Hand] = self._loop.create_future()
+        shelf.waiters.append(waiter)
+        return await waiter
+
+    def give_back(self, hand: Hand, policy: ReusePolicy | None, modules: tuple[str, ...]) -> None:
+        """Take back a worker whose call has ended."""
+        shelf = self._shelf(hand.request, policy)
+        for name in modules:
+            shelf.modules[name] = None
+        hand.since = time.monotonic()
+        hand.used -= 1
+        if policy is None or not hand.peer.open or hand.retired:
+            hand.dismiss()
+            if policy is not None:
+                self._forget_warm(shelf, hand)
+            return
+        while shelf.waiters:
+            waiter = shelf.waiters.popleft()
+            if not waiter.done():
+                hand.used += 1
+                waiter.set_result(hand)
+                return
+        self._sweep_later()
+
+    def _forget_warm(self, shelf: _Shelf, hand: Hand) -> None:
+        if hand in shelf.warm:
+            shelf.warm.remove(hand)
+        if shelf.waiters and shelf.policy is not None:
+            self._spawn(self._serve_waiter(shelf, hand.request, shelf.policy))
+
+    async def _serve_waiter(
+        self, shelf: _Shelf, request: StartRequest, policy: ReusePolicy
+    ) -> None:
+        while shelf.waiters:
+            waiter = shelf.waiters.popleft()
+            if waiter.done():
+                continue
+            try:
+                waiter.set_result(await self.take(request, policy))
+            except Exception as error:
+                if not waiter.done():
+                    waiter.set_exception(error)
+            return
+
+    def _free_warm(self, shelf: _Shelf, policy: ReusePolicy) -> Hand | None:
+        best = None
+        for hand in shelf.warm:
+            if hand.peer.open and not hand.retired and hand.used < policy.concurrency:
+                if not hand.used:
+                    return hand
+                best = best or hand
+        if best is not None and len(shelf.warm) + shelf.starting >= policy.max_replicas:
+            return best
+        return None if len(shelf.warm) + shelf.starting < policy.max_replicas else best
+
+    def _shelf(self, request: StartRequest, policy: ReusePolicy | None) -> _Shelf:
+        key = (request, policy)
+        shelf = self._shelves.get(key)
+        if shelf is None:
+            shelf = self._shelves[key] = _Shelf(policy=policy)
+        return shelf
+
+    async def _start(self, request: StartRequest, shelf: _Shelf) -> Hand:
+        hand = Hand(request, self._frames)
+        hand.on_lost = self._lost
+        worker = await self._target.start(request, tuple(shelf.modules))
+        hand.worker = worker
+        self._hands.add(hand)
+        try:
+            await worker.connect(hand.peer)
+        except OSError as error:
+            worker.kill()
+            raise RuntimeSystemError("", f"The worker's stream could not be opened: {error}.") from None
+        return hand
+
+    def _lost(self, hand: Hand) -> None:
+        self._hands.discard(hand)
+        hand.retired = True
+        for shelf in self._shelves.values():
+            if hand in shelf.standby:
+                shelf.standby.remove(hand)
+            if hand in shelf.warm:
+                self._forget_warm(shelf, hand)
+        self.on_lost(hand)
+
+    # standby
+
+    def _restock_soon(self, shelf: _Shelf, request: StartRequest) -> None:
+        self._loop.call_soon(lambda: self._spawn(self._restock(shelf, request)))
+
+    async def _restock(self, shelf: _Shelf, request: StartRequest) -> None:
+        if request.devices:
+            return  # an idle worker must not hold an accelerator
+        recent = sum(1 for at in shelf.uses if time.monotonic() - at < STANDBY_TTL)
+        wanted = min(self._spare, recent)
+        while len(shelf.standby) + shelf.starting < wanted:
+            shelf.starting += 1
+            try:
+                hand = await self._start(request, shelf)
+            except Exception as error:
+                del error  # the next call starts its own worker and reports what is wrong
+                return
+            finally:
+                shelf.starting -= 1
+            shelf.standby.append(hand)
+        self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(STANDBY_TTL / 4, self._sweep)
+
+    def _sweep(self) -> None:
+        """Dismiss what has been idle for too long."""
+        self._sweeping = None
+        now = time.monotonic()
+        left = False
+        for shelf in self._shelves.values():
+            for hand in list(shelf.standby):
+                if now - hand.since > STANDBY_TTL:
+                    shelf.standby.remove(hand)
+                    hand.dismiss()
+            if shelf.policy is not None:
+                self._sweep_warm(shelf, shelf.policy, now)
+            left = left or bool(shelf.standby or shelf.warm)
+        if left:
+            self._sweep_later()
+
+    def _sweep_warm(self, shelf: _Shelf, policy: ReusePolicy, now: float) -> None:
+        idle = [h for h in shelf.warm if not h.used]
+        for hand in idle:
+            over = len(shelf.warm) > policy.min_replicas
+            ttl = policy.scaledown_ttl if over else policy.idle_ttl
+            if isinstance(ttl, timedelta) and now - hand.since > ttl.total_seconds():
+                shelf.warm.remove(hand)
+                hand.dismiss()
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End every worker."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        for hand in list(self._hands):
+            hand.kill()

@@ -1,0 +1,96 @@
+"""What the kernel knows that the container does not: hints for errors of the user's code."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+
+__all__ = ["hint_for", "package_of"]
+
+# Modules whose package has another name.
+PACKAGES = {
+    "bs4": "beautifulsoup4",
+    "Bio": "biopython",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "fitz": "pymupdf",
+    "git": "gitpython",
+    "google": "google-cloud",
+    "jose": "python-jose",
+    "jwt": "pyjwt",
+    "magic": "python-magic",
+    "mpl_toolkits": "matplotlib",
+    "OpenSSL": "pyopenssl",
+    "PIL": "pillow",
+    "psycopg2": "psycopg2-binary",
+    "pytorch_lightning": "pytorch-lightning",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "umap": "umap-learn",
+    "usb": "pyusb",
+    "yaml": "pyyaml",
+    "zmq": "pyzmq",
+}
+
+
+def package_of(module: str) -> str:
+    """Return the name of the package that provides a module, as far as it is known."""
+    top = module.partition(".")[0]
+    return PACKAGES.get(top, top)
+
+
+def _missing_module(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    package = package_of(match.group(1))
+    return (
+        f"The task's image lacks {package!r}: add it with --pip {package}, or "
+        f'image=flyte.Image.from_debian_base().with_pip_packages("{package}").'
+    )
+
+
+def _missing_variable(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    name = match.group(1)
+    if name not in environ:
+        return ""
+    return (
+        f"{name} is set in the notebook's environment; a task gets only what it is given: "
+        f"env_vars={{'{name}': ...}}, or secrets=\"{name}\" if it is one."
+    )
+
+
+def _missing_file(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    path = match.group(1)
+    if not os.path.exists(os.path.expanduser(path)):
+        return ""
+    return (
+        f"{path} exists beside the notebook; a task works in an empty folder of its own. Pass the "
+        f'content as an input, or ship the file with include=("{path}",).'
+    )
+
+
+Row = tuple[str, re.Pattern[str], Callable[[re.Match[str], Mapping[str, str]], str]]
+
+HINTS: tuple[Row, ...] = (
+    ("ModuleNotFoundError", re.compile(r"No module named '([\w.]+)'"), _missing_module),
+    ("KeyError", re.compile(r"^'(\w+)'$"), _missing_variable),
+    ("FileNotFoundError", re.compile(r"No such file or directory: '(.+)'"), _missing_file),
+)
+
+
+def hint_for(
+    kind: str, sentence: str, environ: Mapping[str, str]
+) -> str:
+    """Return what to do about an exception of user code, empty if nothing is known.
+
+    Args:
+        kind: class name of the exception.
+        sentence: its text.
+        environ: the kernel's environment variables.
+    """
+    for name, pattern, say in HINTS:
+        match = pattern.search(sentence) if kind == name else None
+        if match is not None:
+            return say(match, environ)
+    return ""

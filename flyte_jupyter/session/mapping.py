@@ -1,0 +1,120 @@
+"""``flyte.map`` outside a run: opens one, with a call for each element."""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from itertools import islice
+from typing import Any
+
+from flyte_jupyter.engine.events import Phase
+from flyte_jupyter.engine.run import Outcome, RunState
+from flyte_jupyter.session import session
+from flyte_jupyter.session.outcome import Opener
+from flyte_jupyter.session.submit import (
+    RunContext,
+    capsule_of,
+    encode_inputs,
+    open_for,
+    request_for,
+)
+from flyte_jupyter.spec import Task
+from flyte_jupyter.worker.mapping import calls_of
+
+__all__ = ["map_aio", "map_blocking"]
+
+UNBOUNDED = 10_000
+
+
+class _Calls:
+    """The calls of one map, in order, at most so many on their way."""
+
+    def __init__(self, task: Any, iterables: tuple[Any, ...], window: int, context: RunContext):
+        self._calls = calls_of(task, iterables)
+        plain = task.func if isinstance(task, functools.partial) else task
+        self._task: Task = plain
+        self._capsule = capsule_of(plain)
+        self._engine = session.engine()
+        request = request_for(plain, self._capsule, None, context)
+        self._run: RunState = self._engine.submit(request, context.subscriber)
+        self._opener = open_for(plain)
+        self._waiting: deque[Future[Outcome]] = deque()
+        self._failed: Outcome | None = None
+        self.more(window)
+
+    def more(self, count: int) -> None:
+        """Start so many further calls."""
+        for task, args, kwargs in islice(self._calls, count):
+            inputs = encode_inputs(task, self._capsule, task.bind(args, kwargs))
+            future: Future[Outcome] = Future()
+            self._engine.add_call(self._run, inputs, future.set_result)
+            self._waiting.append(future)
+
+    @property
+    def next(self) -> Future[Outcome] | None:
+        """The oldest call that was not taken yet."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def open(self, outcome: Outcome, return_exceptions: bool) -> Any:
+        """Return the result of a call, or its exception if that was asked for."""
+        if outcome.failure is None:
+            assert outcome.output is not None
+            return self._opener.value(outcome.output)
+        self._failed = self._failed or outcome
+        error = Opener(classes=self._opener.classes).exception(outcome.failure)
+        if return_exceptions:
+            return error
+        raise error.with_traceback(None) from None
+
+    def end(self) -> None:
+        """End the run; what still runs of it is aborted."""
+        if self._waiting:
+            self._engine.cancel(self._run, "its results are not wanted any more")
+        outcome = self._failed or Outcome(Phase.SUCCEEDED)
+        if self._waiting and self._failed is None:
+            outcome = Outcome(Phase.ABORTED)
+        self._engine.end_calls(self._run, outcome)
+
+
+def map_blocking(
+    task: Any,
+    iterables: tuple[Any, ...],
+    concurrency: int,
+    return_exceptions: bool,
+    context: RunContext,
+) -> Iterator[Any]:
+    """Yield the results of a map in the order of its inputs."""
+    calls = _Calls(task, iterables, concurrency or UNBOUNDED, context)
+    return _drain(calls, return_exceptions)
+
+
+def _drain(calls: _Calls, return_exceptions: bool) -> Iterator[Any]:
+    try:
+        while (future := calls.next) is not None:
+            outcome = future.result()
+            calls.more(1)
+            yield calls.open(outcome, return_exceptions)
+    finally:
+        calls.end()
+
+
+async def map_aio(
+    task: Any,
+    iterables: tuple[Any, ...],
+    concurrency: int,
+    return_exceptions: bool,
+    context: RunContext,
+) -> AsyncIterator[Any]:
+    """Yield the results of a map in asynchronous code."""
+    import asyncio
+
+    calls = _Calls(task, iterables, concurrency or UNBOUNDED, context)
+    try:
+        while (future := calls.next) is not None:
+            outcome = await asyncio.wrap_future(future)
+            calls.more(1)
+            yield calls.open(outcome, return_exceptions)
+    finally:
+        calls.end()

@@ -1,0 +1,97 @@
+"""What a process of this machine makes of each field; the one source of what is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from flyte_jupyter.spec import Settings
+from flyte_jupyter.targets.protocol import Capability, Honour
+
+__all__ = ["capabilities"]
+
+HONOURED = Capability(Honour.HONOURED)
+
+
+def _ignored(note: str) -> Callable[[Any], Capability]:
+    return lambda _: Capability(Honour.IGNORED, note)
+
+
+def _honoured(_: Any) -> Capability:
+    return HONOURED
+
+
+def _network(allowed: Any) -> Capability:
+    if allowed is not False:
+        return HONOURED
+    return Capability(Honour.IGNORED, "a process on this machine keeps its network")
+
+
+FIELDS: Mapping[str, Callable[[Any], Capability]] = {
+    "cache": lambda cache: (
+        Capability(Honour.IGNORED, "results are made anew; no earlier one is taken")
+        if cache.enabled
+        else HONOURED
+    ),
+    "description": _honoured,
+    "docs": _honoured,
+    "entrypoint": _honoured,
+    "env_vars": _honoured,
+    "include": _ignored("files are not copied beside the task"),
+    "interruptible": _ignored("nothing takes this machine away, so it changes nothing"),
+    "max_inline_io_bytes": _honoured,
+    "network": _network,
+    "pod_template": _ignored("there are no pods on this machine"),
+    "queue": _ignored("this machine has one queue; the name is only recorded"),
+    "report": _ignored("no report is made"),
+    "retries": _honoured,
+    "reusable": _honoured,
+    "secrets": _honoured,
+    "service_account": _ignored("there are no service accounts on this machine"),
+    "short_name": _honoured,
+    "timeout": _honoured,
+}
+
+
+def capabilities(settings: Settings) -> dict[str, Capability]:
+    """Return what becomes of every field that is set, parts of resources and image by name."""
+    table = {
+        name: FIELDS[name](value) for name, value in settings.given() if name in FIELDS
+    }
+    table.update(_of_resources(settings))
+    table.update(_of_image(settings))
+    return table
+
+
+def _of_resources(settings: Settings) -> Iterator[tuple[str, Capability]]:
+    resources = settings.resources
+    if resources is None:
+        return
+    if resources.cpu_request is not None:
+        yield "cpu", HONOURED
+    if resources.cpu_limit is not None:
+        note = "counted when tasks are admitted, not enforced while one runs"
+        yield "cpu limit", Capability(Honour.APPROXIMATED, note)
+    if resources.memory_limit is not None:
+        yield "memory", HONOURED
+    if resources.disk_bytes is not None:
+        yield "disk", Capability(Honour.IGNORED, "the disk of this machine is not divided")
+    if resources.shm_bytes is not None:
+        yield "shm", Capability(Honour.IGNORED, "shared memory of this machine is not divided")
+    if resources.device is not None:
+        if resources.device.partition:
+            note = "the partition is not made; whole devices are handed out"
+            yield "gpu", Capability(Honour.APPROXIMATED, note)
+        else:
+            yield "gpu", HONOURED
+
+
+def _of_image(settings: Settings) -> Iterator[tuple[str, Capability]]:
+    image = settings.image
+    if image is None:
+        return
+    from flyte_jupyter.images import layers_not_built
+
+    for layer, reason in layers_not_built(image):
+        yield f"image, {layer}", Capability(Honour.IGNORED, reason)
+    yield "image", HONOURED

@@ -1,0 +1,69 @@
+"""What this machine has: processors, memory and accelerators that its processes may use."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from flyte_jupyter.targets.protocol import Inventory
+
+__all__ = ["accelerators", "inventory"]
+
+
+def _memory() -> int:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(path).read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            total = min(total, int(text))
+    return total
+
+
+def _millicores() -> int:
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:
+        count = os.cpu_count() or 1
+    millis = count * 1000
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return millis
+    return millis if quota == "max" else min(millis, int(quota) * 1000 // int(period))
+
+
+@functools.cache
+def accelerators() -> tuple[tuple[str, str], ...]:
+    """Return (index, type) of each NVIDIA device of this machine; nothing where there is none."""
+    if not Path("/proc/driver/nvidia/gpus").is_dir() or not shutil.which("nvidia-smi"):
+        return ()
+    result = subprocess.run(
+        ["nvidia-smi", "--query-gpu=index,name", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    rows = [line.split(",", 1) for line in result.stdout.splitlines() if "," in line]
+    return tuple((index.strip(), _type(name)) for index, name in rows)
+
+
+def _type(name: str) -> str:
+    """Return the catalogue's word in a product name such as ``NVIDIA A100-SXM4-40GB``."""
+    words = name.replace("NVIDIA", "").replace("Tesla", "").replace("-", " ").split()
+    return words[0] if words else ""
+
+
+@functools.cache
+def inventory() -> Inventory:
+    """Return what this machine has."""
+    counts: dict[str, int] = {}
+    for _, kind in accelerators():
+        counts[kind] = counts.get(kind, 0) + 1
+    return Inventory(_millicores(), _memory(), counts)

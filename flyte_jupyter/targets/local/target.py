@@ -1,0 +1,136 @@
+"""Processes of this machine as workers, in virtual environments as images."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+from flyte_jupyter.images import VirtualEnvironments
+from flyte_jupyter.spec import Image, Settings
+from flyte_jupyter.store.folders import cache_folder
+from flyte_jupyter.targets.local import machine
+from flyte_jupyter.targets.local.capabilities import capabilities
+from flyte_jupyter.targets.local.supervisor import LocalWorker, Supervisor
+from flyte_jupyter.targets.protocol import (
+    Capability,
+    Inventory,
+    Leftover,
+    Prepared,
+    StartRequest,
+)
+from flyte_jupyter.targets.runtime import guest_runtime
+
+__all__ = ["LocalTarget"]
+
+# What a process of a task keeps of the kernel's environment.
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "USER",
+    "LOGNAME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
+
+
+class LocalTarget:
+    """This machine."""
+
+    name = "local"
+    admits = True
+
+    def __init__(self) -> None:
+        self._images = VirtualEnvironments(cache_folder())
+        self._supervisors: dict[tuple[str, ...], Supervisor] = {}
+        self._prepared: dict[Image | None, Prepared] = {}
+        self._capabilities: dict[Settings, Mapping[str, Capability]] = {}
+        self._environ = {k: v for k in KEPT if (v := os.environ.get(k)) is not None}
+
+    @property
+    def devices(self) -> Sequence[tuple[str, str]]:
+        """(index, type) of each accelerator of this machine."""
+        return machine.accelerators()
+
+    def capabilities(self, settings: Settings) -> Mapping[str, Capability]:
+        """Return what this target makes of each field that is set."""
+        known = self._capabilities.get(settings)
+        if known is None:
+            known = self._capabilities[settings] = capabilities(settings)
+        return known
+
+    async def inventory(self) -> Inventory:
+        """Return what this machine has."""
+        return machine.inventory()
+
+    def prepared(self, settings: Settings) -> Prepared | None:
+        """Return the environment if it was prepared before."""
+        return self._prepared.get(settings.image)
+
+    async def prepare(self, settings: Settings, progress: Callable[[str], None]) -> Prepared:
+        """Make a virtual environment for the image, or find the one that exists.
+
+        Raises:
+            ImageBuildError: uv could not install what the image asks for.
+        """
+        built = await self._images.prepare(settings.image, progress)
+        prepared = Prepared(
+            key=built.hash,
+            command=(built.python, *built.args),
+            environ=tuple(sorted(built.env_vars.items())),
+            description=built.description,
+            notes=tuple(f"{layer}: {reason}" for layer, reason in built.ignored),
+        )
+        self._prepared[settings.image] = prepared
+        return prepared
+
+    async def start(self, request: StartRequest, preload: tuple[str, ...] = ()) -> LocalWorker:
+        """Start a process for one worker.
+
+        Raises:
+            TargetError: the interpreter cannot be started.
+        """
+        environ = {**self._environ, **dict(request.prepared.environ), **dict(request.environ)}
+        if request.devices is not None:
+            environ["CUDA_VISIBLE_DEVICES"] = ",".join(request.devices)
+        config = {
+            "environ": environ,
+            "concurrency": request.concurrency,
+            "preload": list(preload),
+        }
+        return self._supervisor(request.prepared.command).spawn(request, config)
+
+    def _supervisor(self, command: tuple[str, ...]) -> Supervisor:
+        supervisor = self._supervisors.get(command)
+        if supervisor is None or not supervisor.alive:
+            supervisor = Supervisor(command, guest_runtime(), self._environ)
+            self._supervisors[command] = supervisor
+        return supervisor
+
+    async def sweep(self, remove: bool = False) -> list[Leftover]:
+        """Return nothing: what a kernel starts here ends with it."""
+        del remove
+        return []
+
+    async def close(self) -> None:
+        """End all workers and their supervisors."""
+        await asyncio.gather(*(s.close() for s in self._supervisors.values()))
+        self._supervisors.clear()
+
+

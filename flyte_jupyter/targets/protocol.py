@@ -1,0 +1,173 @@
+"""What the engine asks of a place where work runs.
+
+A target knows how to make an environment startable, to start a worker that speaks frames over one
+duplex stream, and to say what it has. It knows nothing of runs, of the journal or of notebooks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from flyte_jupyter.diagnose import ExitRecord
+from flyte_jupyter.spec import Settings
+
+__all__ = [
+    "Capability",
+    "ExitRecord",
+    "Honour",
+    "Inventory",
+    "Leftover",
+    "Prepared",
+    "StartRequest",
+    "Target",
+    "Worker",
+]
+
+
+class Honour(StrEnum):
+    """How far a target does what a field asks."""
+
+    HONOURED = "honoured"
+    APPROXIMATED = "approximated"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a target makes of one field, with the sentence that is said once if it falls short."""
+
+    honour: Honour
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a target has.
+
+    Args:
+        cpu: millicores.
+        memory: bytes.
+        accelerators: count by type, ``""`` where the type is not known.
+    """
+
+    cpu: int
+    memory: int
+    accelerators: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An environment made startable; equal values can share standby workers.
+
+    Args:
+        key: content hash of what was prepared.
+        command: how to start Python there, for targets that start processes.
+        environ: variables that the image sets.
+        description: a few words for displays.
+        notes: sentences about what could not be honoured.
+    """
+
+    key: str
+    command: tuple[str, ...] = ()
+    environ: tuple[tuple[str, str], ...] = ()
+    description: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What a worker is started with; workers with equal requests can stand in for each other.
+
+    Args:
+        prepared: the environment.
+        environ: the user's variables, without secrets.
+        memory: limit in bytes, ``None`` for no limit.
+        cpu: request in millicores.
+        devices: indices of the accelerators that the worker may use, ``None`` for all.
+        concurrency: how many asynchronous calls share the worker.
+    """
+
+    prepared: Prepared
+    environ: tuple[tuple[str, str], ...] = ()
+    memory: int | None = None
+    cpu: int | None = None
+    devices: tuple[str, ...] | None = None
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something of a kernel that has ended."""
+
+    name: str
+    owner: str
+    description: str
+
+
+class Worker(Protocol):
+    """A started worker."""
+
+    @property
+    def label(self) -> str:
+        """Name for messages and the journal."""
+
+    @property
+    def exited(self) -> asyncio.Future[ExitRecord]:
+        """Done when nothing of the worker is left."""
+
+    async def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Attach the stream of frames to a protocol."""
+
+    def deadline(self, seconds: float | None) -> None:
+        """Have the worker ended after so many seconds, even if the kernel cannot act then."""
+
+    def kill(self) -> None:
+        """End the worker and all that it started, at once."""
+
+
+class Target(Protocol):
+    """A place where work runs."""
+
+    name: str
+    admits: bool
+
+    @property
+    def devices(self) -> Sequence[tuple[str, str]]:
+        """(index, type) of each accelerator that the engine hands out; empty where it does not."""
+
+    def capabilities(self, settings: Settings) -> Mapping[str, Capability]:
+        """Return what the target makes of each field that is set; the source of all notes."""
+
+    async def inventory(self) -> Inventory:
+        """Return what the target has, used or not."""
+
+    def prepared(self, settings: Settings) -> Prepared | None:
+        """Return the prepared environment if there is nothing to do for it."""
+
+    async def prepare(self, settings: Settings, progress: Callable[[str], None]) -> Prepared:
+        """Make an environment startable.
+
+        Raises:
+            ImageBuildError: it cannot be made so; the message says why and what to do.
+        """
+
+    async def start(self, request: StartRequest, preload: tuple[str, ...] = ()) -> Worker:
+        """Start a worker.
+
+        Args:
+            request: what it needs.
+            preload: modules that it may import while it waits for work.
+
+        Raises:
+            TargetError: it cannot be started.
+        """
+
+    async def sweep(self, remove: bool = False) -> list[Leftover]:
+        """List, and remove if asked, what kernels that have ended left behind."""
+
+    async def close(self) -> None:
+        """End all workers and what serves them."""

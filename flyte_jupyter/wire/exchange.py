@@ -1,0 +1,173 @@
+"""How a value crosses a stream: small parts inside the frame, large ones by reference.
+
+A value on the wire is a row of *slots*: the first is its tree as JSON text, the others are its
+buffers. A slot is either inside the frame (``0``) or a reference ``[id, size, digest, location]``
+to a buffer that one side offers and the other pulls with ``GET`` when it decodes the value. A side
+that only passes a value on never pulls it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+
+from flyte_jupyter.errors import ProtocolError
+from flyte_jupyter.wire.frames import CHUNK, dump_json
+from flyte_jupyter.wire.values import Encoded, Ref
+
+__all__ = ["Outbox", "Packed", "pack", "pieces", "slots_of", "unpack", "unpack_slots"]
+
+INLINE_BUFFER = 64 * 1024
+
+Part = Union[bytes, bytearray, memoryview, Ref]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A value as the engine holds it: bytes and references, never decoded there.
+
+    Args:
+        tree: JSON text of the value's tree, or a reference to it.
+        buffers: raw buffers, or references to them.
+        info: ``type``, ``size`` (bytes, everything) and ``preview`` of the value, for displays.
+    """
+
+    tree: Part
+    buffers: Tuple[Part, ...] = ()
+    info: Dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value, with its buffers."""
+        return size_of(self.tree) + sum(size_of(b) for b in self.buffers)
+
+    @property
+    def complete(self) -> bool:
+        """True when nothing of it lies elsewhere."""
+        return not isinstance(self.tree, Ref) and not any(isinstance(b, Ref) for b in self.buffers)
+
+
+def size_of(part: Part) -> int:
+    """Return the bytes of a buffer or of what a reference points to."""
+    return part.size if isinstance(part, Ref) else memoryview(part).nbytes
+
+
+def pack(encoded: Encoded, **info: Any) -> Packed:
+    """Turn an encoded value into the form that travels."""
+    return Packed(dump_json(encoded.tree).encode("ascii"), tuple(encoded.buffers), info)
+
+
+def unpack(packed: Packed, open_ref: Any = None) -> Encoded:
+    """Return the encoded value of a packed one; only the tree is opened, buffers stay as they are.
+
+    Raises:
+        ProtocolError: the tree is no JSON.
+    """
+    tree = packed.tree
+    if isinstance(tree, Ref):
+        if open_ref is None:
+            raise ProtocolError("The tree of a value lies elsewhere and nothing can open it.")
+        tree = open_ref(tree)
+    try:
+        return Encoded(json.loads(bytes(tree)), list(packed.buffers))
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"The tree of a value is no JSON: {error}.") from None
+
+
+class Outbox:
+    """The buffers that this side offers to the other, by id.
+
+    Args:
+        prefix: first letter of the ids, different on the two sides.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._offers: Dict[str, memoryview] = {}
+        self._next = 0
+
+    def offer(self, buffer: Any) -> Ref:
+        """Keep a buffer for the other side and return the reference to send."""
+        self._next += 1
+        key = f"{self._prefix}{self._next}"
+        view = memoryview(buffer).cast("B")
+        self._offers[key] = view
+        return Ref(key, view.nbytes, None, "peer")
+
+    def owns(self, ref: Ref) -> bool:
+        """True when the reference points to a buffer that this side offered and still holds."""
+        return ref.id in self._offers
+
+    def buffer(self, key: str) -> memoryview:
+        """Return an offered buffer.
+
+        Raises:
+            ProtocolError: nothing is offered under that id.
+        """
+        try:
+            return self._offers[key]
+        except KeyError:
+            raise ProtocolError(f"No buffer is offered as {key!r}.") from None
+
+    def piece(self, key: str, offset: int, length: int) -> memoryview:
+        """Return a piece of at most :data:`CHUNK` bytes of an offered buffer."""
+        return self.buffer(key)[offset : offset + min(length, CHUNK)]
+
+    def free(self, keys: Sequence[str]) -> None:
+        """Forget buffers that the other side needs no more."""
+        for key in keys:
+            self._offers.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._offers)
+
+
+def slots_of(packed: Packed, outbox: Outbox) -> Tuple[List[Any], List[Any], List[str]]:
+    """Lay a value out for a frame.
+
+    Returns:
+        The slots for the header, the buffers that go inside the frame, and the ids that were
+        newly offered.
+    """
+    slots: List[Any] = []
+    inline: List[Any] = []
+    offered: List[str] = []
+    room = CHUNK
+    for index, part in enumerate((packed.tree, *packed.buffers)):
+        if isinstance(part, Ref):
+            slots.append([part.id, part.size, part.digest, part.location])
+            continue
+        size = memoryview(part).nbytes
+        if size <= room and (size <= INLINE_BUFFER or index == 0):
+            slots.append(0)
+            inline.append(memoryview(part).cast("B") if size else b"")
+            room -= size
+            continue
+        ref = outbox.offer(part)
+        offered.append(ref.id)
+        slots.append([ref.id, ref.size, ref.digest, ref.location])
+    return slots, inline, offered
+
+
+def unpack_slots(slots: Any, inline: Sequence[Any], info: Optional[Dict[str, Any]] = None) -> Packed:
+    """Return the value that a frame carries.
+
+    Raises:
+        ProtocolError: the slots do not fit the buffers of the frame.
+    """
+    parts: List[Part] = []
+    rest = iter(inline)
+    try:
+        for slot in slots:
+            parts.append(Ref(*slot) if slot else next(rest))
+    except (TypeError, StopIteration):
+        raise ProtocolError("The slots of a value do not fit its frame.") from None
+    if not parts:
+        raise ProtocolError("A value without a tree.")
+    return Packed(parts[0], tuple(parts[1:]), info or {})
+
+
+def pieces(size: int) -> List[Tuple[int, int]]:
+    """Return the (offset, length) of the pieces in which a buffer is pulled."""
+    return [(at, min(CHUNK, size - at)) for at in range(0, size, CHUNK)]

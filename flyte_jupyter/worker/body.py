@@ -1,0 +1,183 @@
+"""The process that runs user code: on its main thread, with the stream on another.
+
+A body is started ahead of its work. It says hello, imports what earlier calls of its environment
+imported, and waits. Its surroundings are the same on every target: an empty scratch folder, the
+variables it was given and no others, the null device as standard input.
+
+The configuration is a dictionary:
+
+=============== ================================================================
+``folder``      scratch folder to make and to work in
+``environ``     all environment variables
+``concurrency`` how many asynchronous calls share the body
+``preload``     names of modules to import while waiting
+``private``     folder for the task's local packages, on ``sys.path`` when used
+=============== ================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import Any, Dict, List, Optional
+
+from flyte_jupyter.wire.frames import PROTOCOL, Frame, Kind
+from flyte_jupyter.worker import processes
+from flyte_jupyter.worker.link import Link
+from flyte_jupyter.worker.output import LogBook
+
+__all__ = ["start"]
+
+# These are read when a process starts, so a fork cannot honour them.
+EARLY = ("LD_", "DYLD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES", "OPENSSL_CONF")
+
+
+def start(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
+    """Be a body until the stream ends or the engine says goodbye; return the exit status."""
+    if not config.get("anew"):
+        os.setsid()
+        processes.die_with_parent()
+        if any(name.startswith(EARLY) for name in config["environ"]):
+            _start_anew(read_fd, write_fd, config)
+    os.environ.clear()
+    os.environ.update(config["environ"])
+    os.environ[processes.MARK] = str(os.getpid())
+    os.makedirs(config["folder"], mode=0o700, exist_ok=True)
+    os.chdir(config["folder"])
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.stdin = open(0)  # noqa: SIM115, lives as long as the process
+    return _Body(read_fd, write_fd, config).run()
+
+
+def _start_anew(read_fd: int, write_fd: int, config: Dict[str, Any]) -> None:
+    import json
+
+    text = json.dumps(dict(config, anew=True))
+    flags = ["-s"] if any(n.startswith("PYTHON") for n in config["environ"]) else ["-I"]
+    if sys.flags.no_site:
+        flags.append("-S")
+    runtime = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = (
+        f"import sys; sys.path.insert(0, {runtime!r}); import json, os\n"
+        "from flyte_jupyter.worker import body\n"
+        f"os._exit(body.resume({read_fd}, {write_fd}, json.loads(sys.argv[1])))"
+    )
+    os.set_inheritable(read_fd, True)
+    os.set_inheritable(write_fd, True)
+    environ = dict(config["environ"])
+    os.execve(sys.executable, [sys.executable, *flags, "-c", code, text], environ)
+
+
+def resume(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
+    """Go on as a body in a process that was started anew for its environment variables."""
+    os.set_inheritable(read_fd, False)
+    os.set_inheritable(write_fd, False)
+    if sys.path and not sys.flags.isolated:
+        sys.path.remove("")
+    return start(read_fd, write_fd, config)
+
+
+class _Body:
+    def __init__(self, read_fd: int, write_fd: int, config: Dict[str, Any]) -> None:
+        import queue
+
+        self.config = config
+        self.work: "queue.SimpleQueue[Optional[Frame]]" = queue.SimpleQueue()
+        self.link = Link(read_fd, write_fd, self.receive, self.stream_ended)
+        self.book = LogBook(self.send_log, self.wake)
+        self._wake_pipe = os.pipe()
+        self.main_thread = threading.get_ident()
+        self.capsules: Dict[str, Frame] = {}
+        self.runner: Any = None
+
+    def run(self) -> int:
+        for fd in self._wake_pipe:
+            os.set_blocking(fd, False)
+        for fd in self.book.capture():
+            self.link.sources[fd] = lambda fd=fd: self.book.drain(fd)  # type: ignore[misc]
+        self.link.sources[self._wake_pipe[0]] = self._woken
+        self.link.tick = self.book.tick
+        threading.Thread(target=self.link.read_forever, name="flyte-stream", daemon=True).start()
+        self.link.send(
+            Kind.HELLO,
+            0,
+            {
+                "protocol": PROTOCOL,
+                "python": list(sys.version_info[:3]),
+                "platform": sys.platform,
+                "pid": os.getpid(),
+            },
+        )
+        from flyte_jupyter.worker.calls import Runner
+
+        self.runner = Runner(self)
+        if self.work.empty():
+            self._preload()
+        try:
+            self.runner.serve()
+        finally:
+            self._farewell()
+        return 0
+
+    def _preload(self) -> None:
+        from importlib import import_module
+
+        names: List[str] = self.config.get("preload", [])
+        for name in names:
+            if not self.work.empty():
+                return
+            try:
+                import_module(name)
+            except BaseException as error:
+                # The task that needs it will meet the same error, at its own line.
+                del error
+
+    def _farewell(self) -> None:
+        import atexit
+
+        try:
+            atexit._run_exitfuncs()
+        finally:
+            self.book.flush()
+
+    # On the reading thread
+
+    def receive(self, frame: Frame) -> None:
+        """Hand a frame to whom it concerns."""
+        if frame.kind == Kind.CALL:
+            self.work.put(frame)
+        elif frame.kind == Kind.LOAD:
+            self.capsules[frame.header["capsule"]] = frame
+        elif frame.kind == Kind.BYE:
+            self.work.put(None)
+        elif self.runner is not None:
+            self.runner.receive(frame)
+
+    def stream_ended(self) -> None:
+        """End at once: nobody is left to work for."""
+        os._exit(71)
+
+    def _woken(self) -> None:
+        try:
+            os.read(self._wake_pipe[0], 4096)
+        except BlockingIOError:
+            pass
+
+    def wake(self) -> None:
+        """Make the reading thread look at the log book again."""
+        try:
+            os.write(self._wake_pipe[1], b"x")
+        except BlockingIOError:
+            pass  # it has been woken already
+
+    def send_log(self, call: int, stream: str, text: str) -> None:
+        """Send a piece of the log."""
+        self.link.send(Kind.LOG, call, {"stream": stream, "text": text})
+
+    def interrupt(self) -> None:
+        """Raise ``KeyboardInterrupt`` in the user's code."""
+        signal.pthread_kill(self.main_thread, signal.SIGINT)

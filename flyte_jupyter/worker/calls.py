@@ -1,0 +1,384 @@
+"""Calls in a body: the engine's call runs a task, a task's call goes up the stream."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import queue
+import sys
+from itertools import count
+from typing import Any, Callable, Dict, List, Optional
+
+from flyte_jupyter import errors
+from flyte_jupyter.spec import calling
+from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES, layer_to_plain
+from flyte_jupyter.wire import schema
+from flyte_jupyter.wire.exchange import Packed, pack, unpack
+from flyte_jupyter.wire.frames import Frame, Kind
+from flyte_jupyter.wire.values import (
+    Ref,
+    decode,
+    decode_exception,
+    encode,
+    encode_exception,
+    inline_size,
+    preview,
+)
+from flyte_jupyter.worker.context import TaskContext, current_context
+from flyte_jupyter.worker.load import Loaded, load
+from flyte_jupyter.worker.output import current_call
+from flyte_jupyter.worker.tracebacks import user_traceback
+
+__all__ = ["Runner"]
+
+FIRST_OWN = 1 << 31
+
+
+class Runner:
+    """Runs the engine's calls on this thread and dispatches the calls that tasks make.
+
+    Args:
+        body: the process that this belongs to.
+    """
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+        self._link = body.link
+        self._loaded: Dict[str, Loaded] = {}
+        self._numbers = count(FIRST_OWN)
+        self._waiters: Dict[int, Callable[[Frame], None]] = {}
+        self._loop: Any = None
+        self._tasks: Dict[int, Any] = {}
+        self._running: Optional[int] = None
+        calling.set_dispatcher(self)
+
+    # serving the engine
+
+    def serve(self) -> None:
+        """Run calls until the engine says goodbye."""
+        if self._body.config.get("concurrency", 1) > 1:
+            self._serve_together()
+            return
+        while True:
+            try:
+                frame = self._body.work.get()
+                if frame is None:
+                    return
+                self._serve_one(frame)
+            except KeyboardInterrupt:
+                continue  # a cancel that came when its call had just ended
+
+    def _serve_one(self, frame: Frame) -> None:
+        book = self._body.book
+        book.only_call = frame.call
+        context = contextvars.copy_context()
+        context.run(current_call.set, frame.call)
+        try:
+            outcome = context.run(self._outcome_of, frame)
+        except BaseException as error:
+            outcome = self._failure(frame, error)
+        self._running = None
+        book.flush()
+        outcome()
+
+    def _outcome_of(self, frame: Frame) -> Callable[[], None]:
+        loaded, inputs = self._open(frame)
+        self._running = frame.call
+        if loaded.is_async:
+            value = self._own_loop().run_until_complete(
+                self._tracked(frame, _invoke(loaded.callable, inputs))
+            )
+        else:
+            value = _invoke(loaded.callable, inputs)
+        self._running = None
+        return self._success(frame, loaded, value)
+
+    def _own_loop(self) -> Any:
+        if self._loop is None:
+            import asyncio
+
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop
+
+    async def _tracked(self, frame: Frame, coroutine: Any) -> Any:
+        import asyncio
+
+        task = asyncio.ensure_future(coroutine)
+        self._tasks[frame.call] = task
+        try:
+            return await task
+        finally:
+            del self._tasks[frame.call]
+            await _end_leftovers()
+
+    def _serve_together(self) -> None:
+        """Run asynchronous calls side by side on one loop."""
+        loop = self._own_loop()
+
+        def deliver(frame: Optional[Frame]) -> None:
+            if frame is None:
+                loop.stop()
+            else:
+                task = loop.create_task(self._serve_beside(frame))
+                self._tasks[frame.call] = task
+                task.add_done_callback(lambda _: self._tasks.pop(frame.call, None))
+
+        waiting, self._body.work = self._body.work, _LoopQueue(loop, deliver)
+        while not waiting.empty():
+            deliver(waiting.get())
+        loop.run_forever()
+
+    async def _serve_beside(self, frame: Frame) -> None:
+        current_call.set(frame.call)
+        try:
+            loaded, inputs = self._open(frame)
+            result = _invoke(loaded.callable, inputs)
+            if loaded.is_async:
+                result = await result
+            outcome = self._success(frame, loaded, result)
+        except BaseException as error:
+            outcome = self._failure(frame, error)
+        self._body.book.flush()
+        outcome()
+
+    def _open(self, frame: Frame) -> Any:
+        header = frame.header
+        secrets: Dict[str, str] = header.get("secrets") or {}
+        os.environ.update(secrets)
+        loaded = self._load(header["capsule"])
+        current_context.set(TaskContext.of(header))
+        calling.set_dispatcher(self)
+        value = self._decode(self._link.value(frame), loaded)
+        return loaded, value
+
+    def _load(self, digest: str) -> Loaded:
+        loaded = self._loaded.get(digest)
+        if loaded is None:
+            packed = self._link.value(self._body.capsules[digest])
+            encoded = unpack(packed, self._link.open_ref)
+            loaded = load(encoded.tree, encoded.buffers, self._link.open_ref)
+            self._loaded[digest] = loaded
+        sys.modules["__main__"] = loaded.module
+        return loaded
+
+    def _success(self, frame: Frame, loaded: Loaded, value: Any) -> Callable[[], None]:
+        header = frame.header
+        task = header["task"]
+        encoded = encode(value, pickle=header.get("pickle", True))
+        expected = loaded.interface.get("output") if loaded.interface else None
+        if expected is not None:
+            mismatch = schema.check(expected, encoded.tree)
+            if mismatch is not None:
+                raise errors.RuntimeDataValidationError(
+                    "", f"{task} should return {mismatch.expected}, and returned {mismatch.actual}"
+                    f"{mismatch.place}.",
+                )
+        limit = header.get("limit", DEFAULT_MAX_INLINE_IO_BYTES)
+        _check_size(encoded, limit, f"the output of {task}")
+        packed = pack(encoded, type=type(value).__name__, preview=preview(value))
+        return lambda: self._link.send_value(Kind.RESULT, frame.call, {}, packed)
+
+    def _failure(self, frame: Frame, error: BaseException) -> Callable[[], None]:
+        text = user_traceback(error)
+        if isinstance(error, SystemExit):
+            error = errors.RuntimeUserError(
+                "SystemExit", f"{frame.header['task']} called sys.exit({error.code!r})."
+            )
+        header = {
+            "type": getattr(error, "code", None) or type(error).__name__
+            if isinstance(error, errors.RuntimeUserError)
+            else type(error).__name__,
+            "sentence": str(error),
+            "traceback": text,
+            "remedy": getattr(error, "remedy", ""),
+            "final": isinstance(error, errors.NonRecoverableError),
+        }
+        packed = pack(encode_exception(error, text))
+        return lambda: self._link.send_value(Kind.ERROR, frame.call, header, packed)
+
+    # on the reading thread
+
+    def receive(self, frame: Frame) -> None:
+        """Take an answer to a call of ours, or the end of one of the engine's."""
+        if frame.kind == Kind.CANCEL:
+            self._cancel(frame.call)
+            return
+        waiter = self._waiters.pop(frame.call, None)
+        if waiter is not None:
+            waiter(frame)
+
+    def _cancel(self, call: int) -> None:
+        task = self._tasks.get(call)
+        if task is not None:
+            self._loop.call_soon_threadsafe(task.cancel)
+        elif self._running == call:
+            self._body.interrupt()
+
+    # what tasks call
+
+    def call(self, task: Any, args: Any, kwargs: Any) -> Any:
+        """Call a task from a body: its value, or a coroutine where a loop is running."""
+        if _in_loop():
+            if task.is_async:
+                return self._await(task, task.bind(args, kwargs))
+            raise errors.SyncTaskCallInAsyncContextError(
+                f"{task.name} is a synchronous task and was called from an asynchronous body, "
+                "which it would block.",
+                remedy=f"Write: await {task.short_name}.aio(...)",
+            )
+        answer: "queue.SimpleQueue[Frame]" = queue.SimpleQueue()
+        number = self._submit(task, task.bind(args, kwargs), answer.put)
+        try:
+            frame = answer.get()
+        except BaseException:
+            self._give_up(number)
+            raise
+        return self._outcome(task, frame)
+
+    def aio(self, task: Any, args: Any, kwargs: Any) -> Any:
+        """Call a task from an asynchronous body."""
+        return self._await(task, task.bind(args, kwargs))
+
+    async def _await(self, task: Any, inputs: Dict[str, Any]) -> Any:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        future: "asyncio.Future[Frame]" = loop.create_future()
+
+        def arrived(frame: Frame) -> None:
+            loop.call_soon_threadsafe(_settle, future, frame)
+
+        number = self._submit(task, inputs, arrived)
+        try:
+            frame = await future
+        except BaseException:
+            self._give_up(number)
+            raise
+        return self._outcome(task, frame)
+
+    def submit(self, task: Any, args: Any, kwargs: Any) -> Callable[[], Any]:
+        """Start a call and return the function that waits for its value, for ``map``."""
+        answer: "queue.SimpleQueue[Frame]" = queue.SimpleQueue()
+        number = self._submit(task, task.bind(args, kwargs), answer.put)
+
+        def wait() -> Any:
+            try:
+                frame = answer.get()
+            except BaseException:
+                self._give_up(number)
+                raise
+            return self._outcome(task, frame)
+
+        return wait
+
+    def _submit(self, task: Any, inputs: Dict[str, Any], arrived: Callable[[Frame], None]) -> int:
+        context = current_context.get()
+        encoded = encode(inputs, pickle=context.pickle)
+        interface = getattr(task, "interface", None)
+        if interface:
+            schema.check_inputs(task.name, interface, encoded.tree)
+        limit = task.overrides.get("max_inline_io_bytes", task.settings.max_inline_io_bytes)
+        _check_size(encoded, limit or DEFAULT_MAX_INLINE_IO_BYTES, f"the inputs of {task.name}")
+        number = next(self._numbers)
+        self._waiters[number] = arrived
+        header: Dict[str, Any] = {"task": task.name, "parent": current_call.get()}
+        if task.overrides:
+            header["overrides"] = layer_to_plain(task.overrides)
+        self._link.send_value(Kind.CALL, number, header, pack(encoded))
+        return number
+
+    def _give_up(self, number: int) -> None:
+        if self._waiters.pop(number, None) is not None:
+            self._link.send(Kind.CANCEL, number)
+
+    def _outcome(self, task: Any, frame: Frame) -> Any:
+        packed = self._link.value(frame)
+        if frame.kind == Kind.ERROR:
+            encoded = unpack(packed, self._link.open_ref)
+            raise decode_exception(encoded)
+        return self._decode(packed, self._loaded_now())
+
+    def _loaded_now(self) -> Any:
+        main = sys.modules["__main__"]
+        return next((item for item in self._loaded.values() if item.module is main), None)
+
+    def _decode(self, packed: Packed, loaded: Any) -> Any:
+        opened: List[Ref] = []
+
+        def open_ref(ref: Ref) -> Any:
+            opened.append(ref)
+            return self._link.open_ref(ref)
+
+        encoded = unpack(packed, open_ref)
+        value = decode(encoded, open_ref=open_ref, classes=None if loaded is None else loaded.classes)
+        self._link.free(opened)
+        return value
+
+
+class _LoopQueue:
+    """Takes frames for a loop, in the place of the queue of the thread."""
+
+    def __init__(self, loop: Any, deliver: Callable[[Optional[Frame]], None]) -> None:
+        self._loop = loop
+        self._deliver = deliver
+
+    def put(self, frame: Optional[Frame]) -> None:
+        """Deliver a frame on the loop's thread."""
+        self._loop.call_soon_threadsafe(self._deliver, frame)
+
+
+def _invoke(function: Callable[..., Any], inputs: Dict[str, Any]) -> Any:
+    code = getattr(function, "__code__", None)
+    if code is None or not (code.co_posonlyargcount or code.co_flags & 0x0C):
+        return function(**inputs)
+    import inspect
+
+    args: List[Any] = []
+    kwargs: Dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name not in inputs:
+            continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            args.extend(inputs[name])
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            kwargs.update(inputs[name])
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            kwargs[name] = inputs[name]
+        else:
+            args.append(inputs[name])
+    return function(*args, **kwargs)
+
+
+def _in_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
+
+
+def _settle(future: Any, frame: Frame) -> None:
+    if not future.done():
+        future.set_result(frame)
+
+
+async def _end_leftovers() -> None:
+    """End what the body started and did not wait for, as ``asyncio.run`` does."""
+    import asyncio
+
+    me = asyncio.current_task()
+    left = [task for task in asyncio.all_tasks() if task is not me]
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+def _check_size(encoded: Any, limit: int, what: str) -> None:
+    size = inline_size(encoded)
+    if size > limit:
+        raise errors.InlineIOMaxBytesBreached(
+            "",
+            f"{what[0].upper()}{what[1:]} is {size:,} bytes inline, more than "
+            f"max_inline_io_bytes={limit:,}.",
+            remedy="Raise max_inline_io_bytes on the task or with .override(), or pass it as an "
+            "array, a data frame or a file, which do not travel inline.",
+        )

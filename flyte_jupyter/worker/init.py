@@ -1,0 +1,258 @@
+"""The first process of a worker: it starts bodies, watches them, and never runs user code.
+
+On ``local`` one such process serves all workers of one interpreter. It talks to the kernel over a
+control socket: JSON lines in both directions, the stream of a new body travels beside its line as
+a descriptor. When the control socket ends, the kernel is gone, whatever killed it: everything that
+descends from here is killed and the process exits.
+
+======== =============== ==========================================================
+line     direction       fields
+======== =============== ==========================================================
+spawn    from the kernel ``id``, ``config`` (see :mod:`flyte_jupyter.worker.body`),
+                         ``memory`` (bytes or null); a descriptor comes along
+kill     from the kernel ``id``, ``signal``
+deadline from the kernel ``id``, ``seconds`` from now, or null
+ready    to the kernel   ``pid``, ``python``, ``platform``
+started  to the kernel   ``id``, ``pid``
+exit     to the kernel   the exit record: ``id``, ``code``, ``signal``, ``cause``
+                         (null, ``memory``, ``deadline``), ``peak_memory``, ``cpu_seconds``
+======== =============== ==========================================================
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from flyte_jupyter.worker import processes
+
+__all__ = ["main"]
+
+WATCH = 0.05
+GRACE = 2.0
+
+
+class _Body:
+    """A body as its first process sees it."""
+
+    def __init__(self, key: int, pid: int, memory: Optional[int], folder: str) -> None:
+        self.key = key
+        self.pid = pid
+        self.memory = memory
+        self.folder = folder
+        self.deadline: Optional[float] = None
+        self.cause: Optional[str] = None
+        self.peak = 0
+
+
+class Init:
+    """Starts, watches and reaps bodies.
+
+    Args:
+        control: the socket to the kernel.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._text = bytearray()
+        self._fds: List[int] = []
+        self._bodies: Dict[int, _Body] = {}
+        self._poll = select.poll()
+        self._child_pipe = os.pipe()
+        self._ready = False
+        self._warm = False
+
+    def run(self) -> None:
+        """Serve until the control socket ends, then leave nothing behind."""
+        for fd in self._child_pipe:
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(self._child_pipe[1], warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(self._child_pipe[0], select.POLLIN)
+        self._say({"op": "ready", "pid": os.getpid(), "python": list(sys.version_info[:3])})
+        while True:
+            for fd, _ in self._poll.poll(self._pause()):
+                if fd == self._child_pipe[0]:
+                    _drain(fd)
+                elif not self._listen():
+                    self._end()
+                    return
+            self._reap()
+            self._watch()
+            if not self._warm and self._bodies:
+                self._warm = True
+                processes.adopt_orphans()
+
+    def _pause(self) -> Optional[float]:
+        watched = [b for b in self._bodies.values() if b.memory and not b.cause]
+        deadlines = [b.deadline for b in self._bodies.values() if b.deadline and not b.cause]
+        if watched:
+            return WATCH * 1000
+        if deadlines:
+            return max(0.0, min(deadlines) - time.monotonic()) * 1000 + 1
+        return None
+
+    # The kernel's lines
+
+    def _listen(self) -> bool:
+        try:
+            data, ancillary, _, _ = self._control.recvmsg(1 << 16, socket.CMSG_SPACE(4 * 64))
+        except OSError:
+            return False
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array("i")
+                fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+                self._fds.extend(fds)
+        if not data:
+            return False
+        self._text += data
+        while True:
+            end = self._text.find(b"\n")
+            if end < 0:
+                return True
+            line = json.loads(bytes(self._text[:end]))
+            del self._text[: end + 1]
+            getattr(self, "_do_" + line["op"])(line)
+
+    def _do_spawn(self, line: Dict[str, Any]) -> None:
+        stream = self._fds.pop(0)
+        config = line["config"]
+        pid = os.fork()
+        if pid == 0:
+            self._become_body(stream, config)
+        os.close(stream)
+        body = _Body(line["id"], pid, line.get("memory"), config["folder"])
+        self._bodies[pid] = body
+        self._say({"op": "started", "id": body.key, "pid": pid})
+
+    def _become_body(self, stream: int, config: Dict[str, Any]) -> None:
+        status = 70
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            self._control.close()
+            for fd in (*self._child_pipe, *self._fds):
+                os.close(fd)
+            from flyte_jupyter.worker import body
+
+            status = body.start(stream, stream, config)
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def _do_kill(self, line: Dict[str, Any]) -> None:
+        for body in self._bodies.values():
+            if body.key == line["id"]:
+                processes.kill_tree(body.pid, line.get("signal") or signal.SIGKILL)
+
+    def _do_deadline(self, line: Dict[str, Any]) -> None:
+        for body in self._bodies.values():
+            if body.key == line["id"]:
+                seconds = line.get("seconds")
+                body.deadline = None if seconds is None else time.monotonic() + seconds
+
+    def _say(self, line: Dict[str, Any]) -> None:
+        try:
+            self._control.sendall((json.dumps(line) + "\n").encode())
+        except OSError:
+            pass  # the kernel is gone; the next look at the socket ends this process
+
+    # The bodies
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        for body in self._bodies.values():
+            if body.cause:
+                continue
+            if body.deadline and now >= body.deadline:
+                body.cause = "deadline"
+                processes.kill_tree(body.pid, signal.SIGKILL)
+            elif body.memory:
+                used = processes.memory_of_tree(body.pid)
+                body.peak = max(body.peak, used)
+                if used > body.memory:
+                    body.cause = "memory"
+                    processes.kill_tree(body.pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            body = self._bodies.pop(pid, None)
+            if body is None:
+                continue
+            processes.kill_session(pid)
+            processes.remove_folder(body.folder)
+            code, number = _decode(status)
+            self._say(
+                {
+                    "op": "exit",
+                    "id": body.key,
+                    "code": code,
+                    "signal": number,
+                    "cause": body.cause,
+                    "peak_memory": max(body.peak, processes.peak_bytes(usage)),
+                    "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                }
+            )
+
+    def _end(self) -> None:
+        """Kill all that descends from here, also what was started while killing."""
+        bodies = list(self._bodies.values())
+        limit = time.monotonic() + GRACE
+        while time.monotonic() < limit:
+            for body in bodies:
+                processes.kill_tree(body.pid, signal.SIGKILL)
+            for pid in processes.children_of(os.getpid()):
+                processes.kill_tree(pid, signal.SIGKILL)
+            try:
+                while os.wait4(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                break
+            select.select([], [], [], 0.01)
+        processes.remove_folder(os.getcwd())
+
+
+def _decode(status: int) -> Tuple[Optional[int], Optional[int]]:
+    if os.WIFSIGNALED(status):
+        return None, os.WTERMSIG(status)
+    return os.WEXITSTATUS(status), None
+
+
+def _drain(fd: int) -> None:
+    try:
+        while os.read(fd, 4096):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def main(control_fd: int) -> None:
+    """Run the first process of the workers of one interpreter.
+
+    Args:
+        control_fd: descriptor of the control socket.
+    """
+    os.set_inheritable(control_fd, False)
+    Init(socket.socket(fileno=control_fd)).run()

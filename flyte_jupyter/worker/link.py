@@ -1,0 +1,187 @@
+"""The worker's end of the stream: one thread reads, any thread sends.
+
+The reading thread never decodes values and never runs user code; it hands frames to whoever waits
+for them. When the stream ends the owner is gone, and so is the reason to live: the process exits.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import threading
+from itertools import islice
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from flyte_jupyter.errors import ProtocolError
+from flyte_jupyter.wire.exchange import Outbox, Packed, pieces, slots_of, unpack_slots
+from flyte_jupyter.wire.frames import Frame, FrameDecoder, Kind, encode_frame
+from flyte_jupyter.wire.values import Ref
+
+__all__ = ["Link"]
+
+READ = 512 * 1024
+WINDOW = 4
+
+
+class Link:
+    """A stream of frames to the engine.
+
+    Args:
+        read_fd: where frames come from.
+        write_fd: where frames go to; the same number for a socket.
+        receive: called on the reading thread with every frame that is no piece of a buffer.
+        closed: called, on whatever thread notices, when the stream has ended.
+    """
+
+    def __init__(
+        self,
+        read_fd: int,
+        write_fd: int,
+        receive: Callable[[Frame], None],
+        closed: Callable[[], None],
+    ) -> None:
+        self._read_fd = read_fd
+        self._write_fd = write_fd
+        self._receive = receive
+        self._closed = closed
+        self._lock = threading.Lock()
+        self._decoder = FrameDecoder()
+        self._pulls: Dict[str, queue.SimpleQueue[Tuple[int, Any]]] = {}
+        self.outbox = Outbox("w")
+        self.sources: Dict[int, Callable[[], None]] = {}
+        self.tick: Callable[[], Optional[float]] = lambda: None
+
+    def send(
+        self, kind: int, call: int = 0, header: Optional[Dict[str, Any]] = None, buffers: Any = ()
+    ) -> None:
+        """Send one frame; safe from any thread."""
+        parts = encode_frame(kind, call, header, buffers)
+        try:
+            with self._lock:
+                if len(parts) == 1:
+                    _write_all(self._write_fd, parts[0])
+                else:
+                    _write_gathered(self._write_fd, parts)
+        except OSError:
+            self._closed()
+
+    def send_value(self, kind: int, call: int, header: Dict[str, Any], packed: Packed) -> List[str]:
+        """Send a frame that carries a value; return the ids of the buffers that it offers."""
+        slots, inline, offered = slots_of(packed, self.outbox)
+        header["value"] = slots
+        if packed.info:
+            header["info"] = packed.info
+        self.send(kind, call, header, inline)
+        return offered
+
+    def value(self, frame: Frame) -> Packed:
+        """Return the value that a frame carries; parts of it may lie on the other side."""
+        return unpack_slots(frame.header.get("value"), frame.buffers, frame.header.get("info"))
+
+    def open_ref(self, ref: Ref) -> Any:
+        """Return the bytes of a reference, pulled from the engine, in a buffer of their own.
+
+        Raises:
+            ProtocolError: the engine offers no such buffer.
+        """
+        if self.outbox.owns(ref):
+            return bytearray(self.outbox.buffer(ref.id))
+        target = bytearray(ref.size)
+        arrived: queue.SimpleQueue[Tuple[int, Any]] = queue.SimpleQueue()
+        self._pulls[ref.id] = arrived
+        row = pieces(ref.size)
+        waiting = iter(row)
+        try:
+            for piece in islice(waiting, WINDOW):
+                self._ask(ref, piece)
+            for _ in row:
+                at, data = arrived.get()
+                if at < 0:
+                    raise ProtocolError(str(data))
+                target[at : at + len(data)] = data
+                following = next(waiting, None)
+                if following:
+                    self._ask(ref, following)
+        finally:
+            self._pulls.pop(ref.id, None)
+        return target
+
+    def free(self, refs: List[Ref]) -> None:
+        """Tell the engine that references it sent will not be opened again."""
+        if refs:
+            self.send(Kind.FREE, 0, {"ids": [ref.id for ref in refs]})
+
+    def _ask(self, ref: Ref, piece: Tuple[int, int]) -> None:
+        self.send(Kind.GET, 0, {"id": ref.id, "offset": piece[0], "length": piece[1]})
+
+    def read_forever(self) -> None:
+        """Read frames, and the extra :attr:`sources`, until the stream ends."""
+        poll = select.poll()
+        poll.register(self._read_fd, select.POLLIN)
+        for fd in self.sources:
+            poll.register(fd, select.POLLIN)
+        while True:
+            delay = self.tick()
+            for fd, event in poll.poll(delay):
+                if fd == self._read_fd:
+                    if not self._read_once():
+                        self._closed()
+                        return
+                elif event & select.POLLIN:
+                    self.sources[fd]()
+                else:
+                    poll.unregister(fd)
+
+    def _read_once(self) -> bool:
+        try:
+            data = os.read(self._read_fd, READ)
+        except OSError:
+            return False
+        if not data:
+            return False
+        for frame in self._decoder.feed(data):
+            if frame.kind == Kind.DATA:
+                arrived = self._pulls.get(frame.header["id"])
+                if arrived is not None:
+                    arrived.put(_piece(frame))
+            elif frame.kind == Kind.GET:
+                self._serve(frame)
+            elif frame.kind == Kind.FREE:
+                self.outbox.free(frame.header.get("ids", ()))
+            else:
+                self._receive(frame)
+        return True
+
+    def _serve(self, frame: Frame) -> None:
+        key, offset = frame.header["id"], frame.header["offset"]
+        try:
+            piece = self.outbox.piece(key, offset, frame.header["length"])
+        except ProtocolError as error:
+            self.send(Kind.DATA, 0, {"id": key, "offset": -1, "error": error.sentence})
+            return
+        self.send(Kind.DATA, 0, {"id": key, "offset": offset}, [piece])
+
+
+def _piece(frame: Frame) -> Tuple[int, Any]:
+    if frame.header["offset"] < 0:
+        return -1, frame.header.get("error", "the buffer is gone")
+    return frame.header["offset"], frame.buffers[0]
+
+
+def _write_all(fd: int, data: Any) -> None:
+    sent = os.write(fd, data)
+    while sent < len(data):
+        data = memoryview(data)[sent:]
+        sent = os.write(fd, data)
+
+
+def _write_gathered(fd: int, parts: List[Any]) -> None:
+    views = [memoryview(p) for p in parts if len(p)]
+    while views:
+        sent = os.writev(fd, views[:64])
+        while sent and sent >= views[0].nbytes:
+            sent -= views[0].nbytes
+            del views[0]
+        if sent:
+            views[0] = views[0][sent:]
