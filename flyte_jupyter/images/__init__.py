@@ -1,1 +1,7 @@
-"""A room of the house; see its modules."""
+"""An image made startable: a cached virtual environment of this machine."""
+
+from flyte_jupyter.images.environments import Prepared, VirtualEnvironments
+from flyte_jupyter.images.interpreters import Interpreter, Interpreters
+from flyte_jupyter.images.recipe import layers_not_built
+
+__all__ = ["Interpreter", "Interpreters", "Prepared", "VirtualEnvironments", "layers_not_built"]
