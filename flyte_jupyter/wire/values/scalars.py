@@ -1,0 +1,353 @@
+"""Codecs of single values: numbers and text that JSON cannot say, bytes, times, paths."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import fractions
+import pathlib
+import struct
+import types
+import uuid
+from base64 import b64decode, b64encode
+from typing import Any, Dict
+
+from flyte_jupyter.errors import ProtocolError
+from flyte_jupyter.wire.values.decoding import Decoder, Missing
+from flyte_jupyter.wire.values.encoding import Encoder
+from flyte_jupyter.wire.values.registry import reads, writes, writes_kind
+
+__all__ = ["bytes_of", "keep_bytes"]
+
+#: Bytes up to here stand in the tree; more go into a buffer of their own.
+SHORT = 256
+
+Node = Dict[str, Any]
+
+
+def keep_bytes(node: Node, value: Any, encoder: Encoder) -> Node:
+    """Put bytes that count as inline into a node."""
+    if len(value) <= SHORT:
+        node["v"] = b64encode(value).decode("ascii")
+    else:
+        node["b"] = encoder.raw(value)
+    return node
+
+
+def bytes_of(node: Node, decoder: Decoder) -> Any:
+    """Return what :func:`keep_bytes` put into a node."""
+    return decoder.buffer(node["b"]) if "b" in node else b64decode(node["v"], validate=True)
+
+
+@writes(str)
+def encode_str(value: str, encoder: Encoder) -> Any:
+    """Text goes as it is; with lone surrogates it is no text for JSON and goes as bytes."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return keep_bytes({"~": "str"}, value.encode("utf-8", "surrogatepass"), encoder)
+    return value
+
+
+@reads("str")
+def decode_str(node: Node, decoder: Decoder) -> str:
+    """Return text with lone surrogates."""
+    return bytes(bytes_of(node, decoder)).decode("utf-8", "surrogatepass")
+
+
+@writes(int)
+def encode_int(value: int, encoder: Encoder) -> Node:
+    """Large integers go in hexadecimal, which has no limit of digits."""
+    return {"~": "int", "v": hex(value)}
+
+
+@reads("int")
+def decode_int(node: Node, decoder: Decoder) -> int:
+    """Return a large integer."""
+    return int(node["v"], 16)
+
+
+@writes(float)
+def encode_float(value: float, encoder: Encoder) -> Node:
+    """Infinities and not-a-number go as their eight bytes."""
+    return {"~": "float", "v": struct.pack(">d", value).hex()}
+
+
+@reads("float")
+def decode_float(node: Node, decoder: Decoder) -> float:
+    """Return an infinity or not-a-number."""
+    value: float = struct.unpack(">d", bytes.fromhex(node["v"]))[0]
+    return value
+
+
+@writes(complex)
+def encode_complex(value: complex, encoder: Encoder) -> Node:
+    """A complex number goes as its two parts."""
+    return {"~": "complex", "v": [encoder.node(value.real), encoder.node(value.imag)]}
+
+
+@reads("complex")
+def decode_complex(node: Node, decoder: Decoder) -> complex:
+    """Return a complex number."""
+    real, imag = decoder.values(node["v"])
+    return complex(real, imag)
+
+
+@writes(bytes)
+def encode_bytes(value: bytes, encoder: Encoder) -> Node:
+    """Bytes go into the tree or into a buffer, by their length."""
+    return keep_bytes({"~": "bytes"}, value, encoder)
+
+
+@reads("bytes")
+def decode_bytes(node: Node, decoder: Decoder) -> bytes:
+    """Return bytes."""
+    return bytes(bytes_of(node, decoder))
+
+
+@writes(bytearray)
+def encode_bytearray(value: bytearray, encoder: Encoder) -> Node:
+    """A byte array goes like bytes."""
+    return keep_bytes({"~": "bytearray"}, value, encoder)
+
+
+@reads("bytearray")
+def decode_bytearray(node: Node, decoder: Decoder) -> bytearray:
+    """Return a byte array."""
+    return bytearray(bytes_of(node, decoder))
+
+
+@writes(decimal.Decimal)
+def encode_decimal(value: decimal.Decimal, encoder: Encoder) -> Node:
+    """A decimal goes as its text, which keeps its exponent."""
+    return {"~": "decimal", "v": str(value)}
+
+
+@reads("decimal")
+def decode_decimal(node: Node, decoder: Decoder) -> decimal.Decimal:
+    """Return a decimal."""
+    return decimal.Decimal(node["v"])
+
+
+@writes(fractions.Fraction)
+def encode_fraction(value: fractions.Fraction, encoder: Encoder) -> Node:
+    """A fraction goes as numerator and denominator."""
+    return {"~": "fraction", "v": [encoder.node(value.numerator), encoder.node(value.denominator)]}
+
+
+@reads("fraction")
+def decode_fraction(node: Node, decoder: Decoder) -> fractions.Fraction:
+    """Return a fraction."""
+    numerator, denominator = decoder.values(node["v"])
+    return fractions.Fraction(numerator, denominator)
+
+
+@writes(uuid.UUID)
+def encode_uuid(value: uuid.UUID, encoder: Encoder) -> Node:
+    """A UUID goes as its text."""
+    return {"~": "uuid", "v": str(value)}
+
+
+@reads("uuid")
+def decode_uuid(node: Node, decoder: Decoder) -> uuid.UUID:
+    """Return a UUID."""
+    return uuid.UUID(node["v"])
+
+
+@writes(range, slice)
+def encode_span(value: Any, encoder: Encoder) -> Node:
+    """A range or slice goes as its three numbers."""
+    span = [encoder.node(value.start), encoder.node(value.stop), encoder.node(value.step)]
+    return {"~": type(value).__name__, "v": span}
+
+
+@reads("range")
+def decode_range(node: Node, decoder: Decoder) -> range:
+    """Return a range."""
+    start, stop, step = decoder.values(node["v"])
+    return range(start, stop, step)
+
+
+@reads("slice")
+def decode_slice(node: Node, decoder: Decoder) -> slice:
+    """Return a slice."""
+    start, stop, step = decoder.values(node["v"])
+    return slice(start, stop, step)
+
+
+CONSTANTS = {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented}
+
+
+@writes(type(Ellipsis), type(NotImplemented))
+def encode_constant(value: Any, encoder: Encoder) -> Node:
+    """A constant goes by its name."""
+    return {"~": "constant", "v": repr(value)}
+
+
+@reads("constant")
+def decode_constant(node: Node, decoder: Decoder) -> Any:
+    """Return a constant."""
+    return CONSTANTS[node["v"]]
+
+
+# Times
+
+
+@writes(datetime.date)
+def encode_date(value: datetime.date, encoder: Encoder) -> Node:
+    """A date goes as its ISO text."""
+    return {"~": "date", "v": value.isoformat()}
+
+
+@reads("date")
+def decode_date(node: Node, decoder: Decoder) -> datetime.date:
+    """Return a date."""
+    return datetime.date.fromisoformat(node["v"])
+
+
+@writes(datetime.datetime)
+def encode_datetime(value: datetime.datetime, encoder: Encoder) -> Node:
+    """A time stamp goes as its ISO text without zone, its zone, and its fold."""
+    return _with_zone(
+        {"~": "datetime", "v": value.replace(tzinfo=None).isoformat()}, value, encoder
+    )
+
+
+@reads("datetime")
+def decode_datetime(node: Node, decoder: Decoder) -> datetime.datetime:
+    """Return a time stamp."""
+    moment = datetime.datetime.fromisoformat(node["v"])
+    return moment.replace(tzinfo=decoder.value(node.get("z")), fold=node.get("f", 0))
+
+
+@writes(datetime.time)
+def encode_time(value: datetime.time, encoder: Encoder) -> Node:
+    """A time of day goes as its ISO text without zone, its zone, and its fold."""
+    return _with_zone({"~": "time", "v": value.replace(tzinfo=None).isoformat()}, value, encoder)
+
+
+@reads("time")
+def decode_time(node: Node, decoder: Decoder) -> datetime.time:
+    """Return a time of day."""
+    moment = datetime.time.fromisoformat(node["v"])
+    return moment.replace(tzinfo=decoder.value(node.get("z")), fold=node.get("f", 0))
+
+
+def _with_zone(node: Node, value: Any, encoder: Encoder) -> Node:
+    if value.tzinfo is not None:
+        node["z"] = encoder.node(value.tzinfo)
+    if value.fold:
+        node["f"] = 1
+    return node
+
+
+@writes(datetime.timedelta)
+def encode_timedelta(value: datetime.timedelta, encoder: Encoder) -> Node:
+    """A duration goes as days, seconds and microseconds."""
+    return {"~": "timedelta", "v": [value.days, value.seconds, value.microseconds]}
+
+
+@reads("timedelta")
+def decode_timedelta(node: Node, decoder: Decoder) -> datetime.timedelta:
+    """Return a duration."""
+    return datetime.timedelta(*decoder.values(node["v"]))
+
+
+@writes(datetime.timezone)
+def encode_timezone(value: datetime.timezone, encoder: Encoder) -> Node:
+    """A fixed zone goes as its offset and its name, if it was given one."""
+    return {"~": "timezone", "v": [encoder.node(item) for item in value.__getinitargs__()]}  # type: ignore[attr-defined]
+
+
+@reads("timezone")
+def decode_timezone(node: Node, decoder: Decoder) -> datetime.timezone:
+    """Return a fixed zone; the one without offset is always the same object."""
+    zone = datetime.timezone(*decoder.values(node["v"]))
+    return datetime.timezone.utc if zone == datetime.timezone.utc and len(node["v"]) == 1 else zone
+
+
+@writes_kind(20, lambda kind: kind.__name__ == "ZoneInfo" and kind.__module__ == "zoneinfo")
+def encode_zone(value: Any, encoder: Encoder) -> Any:
+    """A named zone goes by its name; the other side has its own table of zones."""
+    if value.key is None:
+        from flyte_jupyter.wire.values.pickled import encode_pickle
+
+        return encode_pickle(value, encoder)
+    return {"~": "zone", "v": value.key}
+
+
+@reads("zone")
+def decode_zone(node: Node, decoder: Decoder) -> datetime.tzinfo:
+    """Return a named zone."""
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(node["v"])
+    except zoneinfo.ZoneInfoNotFoundError:
+        raise Missing("tzdata", f"the time zone {node['v']!r} is unknown here") from None
+
+
+# Paths
+
+
+_PATHS = {
+    name: getattr(pathlib, name)
+    for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+}
+
+
+@writes(*_PATHS.values())
+def encode_path(value: pathlib.PurePath, encoder: Encoder) -> Node:
+    """A path goes as its text; the file it names stays where it is."""
+    return {"~": "path", "k": type(value).__name__, "v": encoder.node(str(value))}
+
+
+@reads("path")
+def decode_path(node: Node, decoder: Decoder) -> pathlib.PurePath:
+    """Return a path; one of the other family of systems becomes a pure one."""
+    kind = _PATHS[node["k"]]
+    if issubclass(kind, pathlib.Path) and kind is not type(pathlib.Path()):
+        kind = _PATHS["Pure" + node["k"]]
+    path: pathlib.PurePath = kind(decoder.value(node["v"]))
+    return path
+
+
+# Memory
+
+
+@writes(memoryview)
+def encode_memoryview(value: memoryview, encoder: Encoder) -> Node:
+    """A view goes as its bytes, with format and shape."""
+    node = {"~": "memoryview", "f": value.format, "s": list(value.shape or ())}
+    return keep_bytes(node, value.tobytes(), encoder)
+
+
+@reads("memoryview")
+def decode_memoryview(node: Node, decoder: Decoder) -> memoryview:
+    """Return a view of memory of its own."""
+    view = memoryview(bytearray(bytes_of(node, decoder)))
+    shape = decoder.values(node["s"])
+    if not view.nbytes and node["f"] == "B" and shape == [0]:
+        return view
+    return view.cast(node["f"], shape)
+
+
+@writes(types.SimpleNamespace)
+def encode_namespace(value: types.SimpleNamespace, encoder: Encoder) -> Any:
+    """A namespace goes as its attributes."""
+    return encoder.container(value, _write_namespace)
+
+
+def _write_namespace(value: types.SimpleNamespace, encoder: Encoder) -> Node:
+    return {"~": "namespace", "v": encoder.node(vars(value))}
+
+
+@reads("namespace")
+def decode_namespace(node: Node, decoder: Decoder) -> types.SimpleNamespace:
+    """Return a namespace."""
+    attributes = decoder.value(node["v"])
+    if type(attributes) is not dict:
+        raise ProtocolError("A namespace needs attributes.")
+    space = types.SimpleNamespace()
+    space.__dict__.update(attributes)
+    return space
