@@ -1,0 +1,57 @@
+"""The oldest Python that can run a piece of source, judged by its syntax."""
+
+from __future__ import annotations
+
+import ast
+
+__all__ = ["minimum_python"]
+
+Version = tuple[int, int]
+
+# Nodes that older grammars do not have.
+_NODES: dict[str, tuple[Version, str]] = {
+    "Match": ((3, 10), "a match statement"),
+    "TryStar": ((3, 11), "except*"),
+    "TypeAlias": ((3, 12), "a type statement"),
+    "TypeVar": ((3, 12), "a type parameter"),
+    "ParamSpec": ((3, 12), "a type parameter"),
+    "TypeVarTuple": ((3, 12), "a type parameter"),
+    "TemplateStr": ((3, 14), "a t-string"),
+}
+
+
+def minimum_python(node: ast.AST, future_annotations: bool = False) -> tuple[Version, str]:
+    """Return the oldest version that takes the syntax, and what needs it.
+
+    Args:
+        node: a syntax tree.
+        future_annotations: whether annotations are not evaluated.
+    """
+    found: tuple[Version, str] = ((3, 9), "")
+    for part in ast.walk(node):
+        need = _NODES.get(type(part).__name__)
+        if need is None:
+            need = _by_shape(part, future_annotations)
+        if need is not None and need[0] > found[0]:
+            found = need
+    return found
+
+
+def _by_shape(part: ast.AST, future_annotations: bool) -> tuple[Version, str] | None:
+    if isinstance(part, ast.Subscript):
+        if isinstance(part.slice, ast.Tuple) and any(
+            isinstance(one, ast.Starred) for one in part.slice.elts
+        ):
+            return (3, 11), "a star in an index"
+    elif isinstance(part, ast.ClassDef) and not future_annotations:
+        for statement in part.body:
+            if isinstance(statement, ast.AnnAssign) and any(
+                isinstance(one, ast.BinOp) and isinstance(one.op, ast.BitOr)
+                for one in ast.walk(statement.annotation)
+            ):
+                return (3, 10), "a type written with '|' in a class"
+    elif isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        star = part.args.vararg
+        if star is not None and isinstance(star.annotation, ast.Starred):
+            return (3, 11), "a star in an annotation"
+    return None
