@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from types import FrameType
 
 __all__ = ["Origin", "origin_of_caller"]
 
@@ -44,7 +45,14 @@ class Origin:
 def origin_of_caller() -> Origin:
     """Return the place of the nearest frame outside this package."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and _is_between(frame):
         frame = frame.f_back
     name = str(frame.f_globals.get("__name__", "__main__"))
     return Origin(frame.f_code.co_filename, frame.f_lineno, name)
+
+
+def _is_between(frame: FrameType) -> bool:
+    """Return whether a frame is this package's, or IPython's on the way from a cell to a magic."""
+    if frame.f_code.co_filename.startswith(_PACKAGE):
+        return True
+    return str(frame.f_globals.get("__name__", "")).startswith("IPython.")

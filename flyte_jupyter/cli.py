@@ -1,0 +1,217 @@
+"""The same verbs for a terminal: ``flyte-jupyter run``, ``doctor`` and ``demo``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from flyte_jupyter.engine.events import Event
+from flyte_jupyter.errors import FlyteError
+from flyte_jupyter.notebook.options import COMMAND_OPTIONS, help_text
+from flyte_jupyter.notebook.splitting import Word
+from flyte_jupyter.notebook.usage import MagicUsageError
+
+__all__ = ["main"]
+
+USAGE = """\
+Run the tasks of a notebook or a Python file, each in a container of its own.
+
+  flyte-jupyter run [options] FILE TASK [--input value ...]
+  flyte-jupyter doctor
+  flyte-jupyter demo [--lab]
+
+run     runs a task of a .py file or a notebook and prints its result; inputs are typed by its
+        signature, everything with parts is written as JSON.
+doctor  says which targets are usable here, and how to get the others.
+demo    runs the quickstart notebook and prints what it did; --lab opens it in JupyterLab.
+
+Options of run:
+"""
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what a command line says.
+
+    Args:
+        argv: the arguments without the program's name; those of the process if not given.
+
+    Returns:
+        The exit status: 0 done, 1 the task failed, 2 wrong usage, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE + help_text(COMMAND_OPTIONS))
+        return DONE if words else MISUSED
+    if words[0] == "--version":
+        from flyte_jupyter import __version__
+
+        print(f"flyte-jupyter {__version__}")
+        return DONE
+    try:
+        return _verb(words[0])(words[1:])
+    except KeyboardInterrupt:
+        print("interrupted: the run was aborted", file=sys.stderr)
+        return INTERRUPTED
+    except MagicUsageError as error:
+        print(f"flyte-jupyter: {error}", file=sys.stderr)
+        return MISUSED
+    except Exception as error:
+        for line in _rendered(error):
+            print(line, file=sys.stderr)
+        return FAILED
+
+
+def _verb(word: str) -> Callable[[list[str]], int]:
+    from flyte_jupyter.spec.naming import did_you_mean
+
+    verbs = {"run": _run, "doctor": _doctor, "demo": _demo}
+    if word in verbs:
+        return verbs[word]
+    raise MagicUsageError(
+        f"there is no command {word!r}{did_you_mean(word, verbs)}",
+        remedy="The commands are run, doctor and demo.",
+    )
+
+
+def _rendered(error: Exception) -> list[str]:
+    """Return what is shown of an error: of the user's code its frames, of ours a sentence."""
+    render = getattr(error, "_render_traceback_", None)
+    if render is not None:
+        return list(render())
+    import traceback
+
+    return [line.rstrip("\n") for line in traceback.format_exception(error)]
+
+
+# run
+
+
+def _run(arguments: list[str]) -> int:
+    from flyte_jupyter import api, catalog
+    from flyte_jupyter.notebook.command import read_command
+    from flyte_jupyter.notebook.declare import run_fields
+
+    if any(word in ("-h", "--help") for word in arguments):
+        print(USAGE + help_text(COMMAND_OPTIONS))
+        return DONE
+    # the terminal's shell has split the line and expanded its variables
+    words = [Word(text, 0, len(text), literal=True) for text in arguments]
+    _install_alias()
+    command = read_command(words, None, catalog.current(), needs_file=True)
+    context = api.with_runcontext(**run_fields(command.values))
+    run = context.run(command.call.task, **command.call.keywords)
+    if command.values.get("wait") is False:
+        raise MagicUsageError("--no-wait is not for a terminal: a run ends with its process")
+    try:
+        _follow(run)
+        result = run.result()
+    except KeyboardInterrupt:
+        run.abort()
+        raise
+    if result is not None:
+        print(result)
+    return DONE
+
+
+def _install_alias() -> None:
+    """Let the file say ``import flyte``, as it may in a notebook."""
+    from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
+
+    if not official_is_installed():
+        FlyteAlias().install()
+
+
+def _follow(run: Any) -> None:
+    """Print the log of a run as it comes, and its phases on standard error, until it has ended."""
+    news = threading.Event()
+    run.subscribe(lambda _event: news.set())
+    tasks: dict[str, str] = {}
+    seen, ended = 0, False
+    while not ended:
+        news.wait(0.5)
+        news.clear()
+        for event in run.events(seen):
+            seen = event.seq + 1
+            ended = event.kind == "end"
+            _tell(event, tasks)
+
+
+def _tell(event: Event, tasks: dict[str, str]) -> None:
+    data = event.data
+    if event.kind == "action":
+        tasks[event.action or ""] = data.get("task", "")
+    elif event.kind == "log":
+        stream = sys.stderr if data.get("stream") == "stderr" else sys.stdout
+        stream.write(data.get("text", ""))
+        stream.flush()
+    elif event.kind == "phase" and event.action is not None:
+        why = f": {data['why']}" if data.get("why") else ""
+        print(f"{tasks.get(event.action, event.action)}: {data['phase']}{why}", file=sys.stderr)
+    elif event.kind == "prepare":
+        print(f"{data.get('environment', '')}: {data.get('text', '')}".rstrip(), file=sys.stderr)
+    elif event.kind == "note":
+        print(f"note: {data.get('text', '')}", file=sys.stderr)
+
+
+# doctor
+
+
+def _doctor(arguments: list[str]) -> int:
+    """Say what works here; the exit status is 0 if anything can run."""
+    if arguments:
+        raise MagicUsageError(f"doctor takes no {arguments[0]!r}")
+    from flyte_jupyter.doctor import examine
+
+    usable = False
+    for finding in examine():
+        mark = "✓" if finding.usable else "✗"
+        print(f"{mark} {finding.subject}: {finding.sentence}")
+        for line in finding.details:
+            print(f"    {line}")
+        usable = usable or (finding.usable and finding.is_target)
+    return DONE if usable else FAILED
+
+
+# demo
+
+
+def _demo(arguments: list[str]) -> int:
+    unknown = [word for word in arguments if word != "--lab"]
+    if unknown:
+        raise MagicUsageError(f"demo takes --lab, not {unknown[0]!r}")
+    notebook = _quickstart()
+    if arguments:
+        return _open_lab(notebook)
+    from flyte_jupyter.notebook.playing import play_notebook
+
+    return DONE if play_notebook(notebook) else FAILED
+
+
+def _quickstart() -> Path:
+    """Return where the quickstart notebook is: in the package, or beside it in a checkout."""
+    package = Path(str(files("flyte_jupyter")))
+    for folder in (package / "notebooks", package.parent / "notebooks"):
+        if (folder / "quickstart.ipynb").is_file():
+            return folder / "quickstart.ipynb"
+    raise FlyteError(
+        "the quickstart notebook is not installed", remedy="Install the package again."
+    )
+
+
+def _open_lab(notebook: Path) -> int:
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise FlyteError("JupyterLab is not installed here", remedy="pip install jupyterlab")
+    copy = Path.cwd() / "quickstart.ipynb"
+    if not copy.exists():
+        shutil.copyfile(notebook, copy)
+    print(f"opening {copy.name} in JupyterLab")
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(copy)])

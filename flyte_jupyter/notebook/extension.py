@@ -1,0 +1,88 @@
+"""Loading and unloading: what ``%load_ext flyte_jupyter`` adds to a shell, and takes away again.
+
+Everything that is added is added here, once, and noted, so that unloading leaves the shell as it
+was. Magics import what they need when they are first used: loading must stay cheap.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flyte_jupyter.catalog import current
+from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
+from flyte_jupyter.notebook.cells import Cells
+from flyte_jupyter.notebook.magics import FlyteMagics
+from flyte_jupyter.notebook.transform import flyte_cells
+
+__all__ = ["Extension", "load", "unload"]
+
+ATTRIBUTE = "_flyte_jupyter_extension"
+OFFICIAL = (
+    "The official flyte package is installed, so `import flyte` stays that one; "
+    "use `import flyte_jupyter as flyte` for this one."
+)
+
+
+def load(shell: Any) -> None:
+    """Add the magics to a shell; loading twice adds nothing the second time."""
+    if getattr(shell, ATTRIBUTE, None) is None:
+        extension = Extension(shell)
+        extension.install()
+        setattr(shell, ATTRIBUTE, extension)
+
+
+def unload(shell: Any) -> None:
+    """Take everything away that `load` has added."""
+    extension = getattr(shell, ATTRIBUTE, None)
+    if extension is not None:
+        delattr(shell, ATTRIBUTE)
+        extension.remove()
+
+
+class Extension:
+    """What is in place in one shell.
+
+    Args:
+        shell: the IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._cells = Cells(shell, current())
+        self._magics = FlyteMagics(shell, self._cells, current())
+        self._alias: FlyteAlias | None = None
+        self._matcher: Any = None
+
+    def install(self) -> None:
+        """Put everything in place."""
+        shell = self._shell
+        shell.register_magics(self._magics)
+        shell.input_transformers_cleanup.append(flyte_cells)
+        shell.events.register("pre_run_cell", self._cells.before)
+        shell.events.register("post_run_cell", self._cells.after)
+        if (completer := getattr(shell, "Completer", None)) is not None:
+            from flyte_jupyter.notebook.complete import matcher_for
+
+            self._matcher = matcher_for(shell, current())
+            completer.custom_matchers.append(self._matcher)
+        if official_is_installed():
+            print(OFFICIAL)
+        else:
+            self._alias = FlyteAlias()
+            self._alias.install()
+
+    def remove(self) -> None:
+        """Take everything away."""
+        shell = self._shell
+        self._cells.abandon()
+        shell.events.unregister("pre_run_cell", self._cells.before)
+        shell.events.unregister("post_run_cell", self._cells.after)
+        shell.input_transformers_cleanup.remove(flyte_cells)
+        for kind, names in self._magics.magics.items():
+            for name in names:
+                shell.magics_manager.magics[kind].pop(name, None)
+        shell.magics_manager.registry.pop(type(self._magics).__name__, None)
+        if self._matcher is not None:
+            shell.Completer.custom_matchers.remove(self._matcher)
+        if self._alias is not None:
+            self._alias.remove()

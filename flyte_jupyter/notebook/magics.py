@@ -1,0 +1,174 @@
+"""The magics themselves: thin doors to the rooms that do the work.
+
+Each takes its line as it was written (IPython's own expansion of ``{...}`` would mangle calls) and
+imports what it needs when it is used.
+"""
+
+# IPython's decorators have no types
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
+
+from flyte_jupyter.catalog import Catalog
+from flyte_jupyter.notebook.cells import Cells
+from flyte_jupyter.notebook.options import (
+    CELL_RUN_OPTIONS,
+    ENV_OPTIONS,
+    EXPLAIN_OPTIONS,
+    RUN_OPTIONS,
+    Option,
+    help_text,
+)
+
+__all__ = ["FlyteMagics"]
+
+
+def _helped(text: str, *tables: tuple[str, tuple[Option, ...]]) -> Any:
+    """Give a magic its help, which ``%magic?`` shows, from the table of its options."""
+
+    def decorate(function: Any) -> Any:
+        parts = [text.strip()]
+        parts += [f"{title}\n{help_text(options)}" for title, options in tables]
+        function.__doc__ = "\n\n".join(parts) + "\n"
+        return function
+
+    return decorate
+
+
+ENV_HELP = """
+Declare an environment; the functions of the cell become its tasks.
+
+    %%flyte_env ml-training --pip pandas==2.2 scikit-learn --cpu 2 --memory 4Gi --gpu A100:2
+
+    def train(rows: int = 100) -> float:
+        ...
+
+NAME is bound as a variable (ml-training as ml_training) and so are the tasks. Every public
+function of the cell becomes a task, unless one carries @NAME.task: then only the decorated ones
+do. A function whose name begins with _ stays a plain helper. Nothing is declared if the cell fails.
+Values may use variables: --cpu {cores}, --image {my_image}; single quotes keep braces as they are.
+"""
+RUN_HELP = """
+Run a task, show the run in the cell, and give the task's result.
+
+    %flyte_run train(rows=1000)
+    result = %flyte_run --on local --cpu 4 train(rows=1000)
+    run = %flyte_run --no-wait train()
+
+The call is Python: any expression of the notebook may stand in its parentheses. Resources, cache,
+retries and timeout touch the task itself, the other options every task of the run. An interrupt
+ends the run with everything that it started.
+
+    %%flyte_run [--env ENV] [options]
+
+runs the cell's own body there: it takes the variables that it reads from the notebook and brings
+back the ones that it assigns.
+"""
+EXPLAIN_HELP = """
+Say what a task would ship and where it would run, and what is wrong with it, without running it.
+
+    %flyte_explain train
+    %flyte_explain --on docker train(rows=1000)
+"""
+
+
+@magics_class
+class FlyteMagics(Magics):  # type: ignore[misc]
+    """Environments, runs and explanations.
+
+    Args:
+        shell: the IPython shell.
+        cells: the cells that are being executed.
+        catalog: the session's declarations.
+    """
+
+    def __init__(self, shell: Any, cells: Cells, catalog: Catalog) -> None:
+        super().__init__(shell)
+        self._cells = cells
+        self._catalog = catalog
+
+    @_helped(ENV_HELP, ("Options:", ENV_OPTIONS))
+    @no_var_expand
+    @line_cell_magic
+    def flyte_env(self, line: str, cell: str | None = None) -> None:  # noqa: D102
+        from flyte_jupyter.notebook.environment_cell import open_environment, play
+
+        if cell is None:
+            open_environment(line, self._cells.current(), self.shell, self._catalog)
+        else:
+            play(line, cell, self._cells, self.shell, self._catalog)
+
+    @_helped(RUN_HELP, ("Options:", RUN_OPTIONS), ("Options of %%flyte_run:", CELL_RUN_OPTIONS[:1]))
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic
+    def flyte_run(  # noqa: D102
+        self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None
+    ) -> Any:
+        from flyte_jupyter.notebook.running import run_body, run_line
+
+        if cell is not None:
+            return run_body(line, "#\n" + cell, self.shell, self._catalog)
+        return run_line(line, self._variables(local_ns), self.shell, self._catalog)
+
+    @no_var_expand
+    @cell_magic
+    def _flyte_run_cell(self, line: str, cell: str) -> Any:
+        """Run a body whose lines stand where they stood in its cell (see `transform`)."""
+        from flyte_jupyter.notebook.running import run_body
+
+        return run_body(line, cell, self.shell, self._catalog)
+
+    @_helped(EXPLAIN_HELP, ("Options:", EXPLAIN_OPTIONS))
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    def flyte_explain(  # noqa: D102
+        self, line: str, local_ns: dict[str, Any] | None = None
+    ) -> Any:
+        from flyte_jupyter.notebook.running import explain_line
+
+        return explain_line(line, self._variables(local_ns), self._catalog)
+
+    @line_magic
+    def flyte_envs(self, line: str) -> Any:
+        """List the environments of the session with their tasks.
+
+        %flyte_envs [NAME ...]
+        """
+        from flyte_jupyter.notebook.listing import listing
+
+        return listing(self._catalog, line.split())
+
+    @no_var_expand
+    @line_magic
+    def flyte(self, line: str) -> Any:
+        """Take Flyte's command line in a cell.
+
+            %flyte run train --rows 1000 --task_queue gpus
+            %flyte run FILE.py train --rows 1000
+
+        Without a file, the task is one of this notebook. Inputs are typed by its signature.
+        """
+        from flyte_jupyter.notebook.command import run_command
+
+        return run_command(line, self.shell, self._catalog)
+
+    def _variables(self, local_ns: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the names that a line may use: the notebook's, and those of the function."""
+        variables: dict[str, Any] = self.shell.user_ns
+        if local_ns is None or local_ns is variables:
+            return variables
+        return {**variables, **local_ns}
