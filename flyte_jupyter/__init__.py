@@ -66,6 +66,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     module = _WHERE.get(name)
     if module is not None:
+        if module == "flyte_jupyter.spec":
+            # The session's catalog must know every declaration, from the first one on.
+            importlib.import_module("flyte_jupyter.catalog").current()
         value = getattr(importlib.import_module(module), name)
     elif name == "errors":
         value = importlib.import_module("flyte_jupyter.errors")

@@ -17,15 +17,17 @@ from flyte_jupyter.engine.workers import Hand, WorkerPool
 from flyte_jupyter.errors import (
     ActionAbortedError,
     FlyteError,
+    InlineIOMaxBytesBreached,
     NotFoundError,
     ProtocolError,
     SpecError,
 )
 from flyte_jupyter.spec import Settings
-from flyte_jupyter.spec.settings import apply_layer, layer_from_plain
+from flyte_jupyter.spec.settings import apply_layer, from_plain
 from flyte_jupyter.targets.protocol import Honour, Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.frames import Frame, Kind
+from flyte_jupyter.wire.inputs import check_size
 
 __all__ = ["Conductor"]
 
@@ -231,7 +233,9 @@ class Conductor:
             return
         try:
             settings = _child_settings(unit.settings, parent.run, header.get("overrides"))
-        except SpecError as error:
+            what = f"The inputs of {unit.name}"
+            check_size(header.get("inline", 0), settings.max_inline_io_bytes, what)
+        except (SpecError, InlineIOMaxBytesBreached) as error:
             self._answer(hand, frame.call, _failed(error))
             return
         inputs = hand.peer.value(frame)
@@ -285,4 +289,4 @@ def _aborted(action: Action, why: str) -> Outcome:
 def _child_settings(settings: Settings, run: RunState, overrides: Any) -> Settings:
     """Return what is in force for a call: the run's layer under what the call itself names."""
     settings = apply_layer(settings, run.request.options.layer)
-    return apply_layer(settings, layer_from_plain(overrides)) if overrides else settings
+    return apply_layer(settings, from_plain(overrides)) if overrides else settings

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flyte_jupyter.engine.actions import Conductor
 from flyte_jupyter.engine.events import Event, Phase
@@ -27,6 +27,8 @@ from flyte_jupyter.wire.exchange import Packed
 __all__ = ["Engine"]
 
 LEASE_PERIOD = 5.0
+
+T = TypeVar("T")
 
 
 class Engine:
@@ -131,7 +133,7 @@ class Engine:
 
         self._loop.call_soon_threadsafe(begin)
 
-    def call[T](self, work: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+    def call(self, work: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine on the engine's thread and wait for what it returns."""
         return asyncio.run_coroutine_threadsafe(work(self), self._loop).result()
 

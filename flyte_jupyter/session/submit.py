@@ -13,20 +13,18 @@ from flyte_jupyter import catalog
 from flyte_jupyter.capsule import Capsule, CapsuleCache
 from flyte_jupyter.engine.events import Event
 from flyte_jupyter.engine.request import RunOptions, RunRequest, Unit
-from flyte_jupyter.errors import InlineIOMaxBytesBreached
 from flyte_jupyter.session import session
 from flyte_jupyter.session.outcome import Opener
 from flyte_jupyter.session.run import Run
 from flyte_jupyter.session.secret import secret_values
 from flyte_jupyter.spec import Settings, Task
 from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
-from flyte_jupyter.wire import schema
 from flyte_jupyter.wire.exchange import Packed, pack
+from flyte_jupyter.wire.inputs import check_inputs, check_size
 from flyte_jupyter.wire.values import Encoded, encode, inline_size
 
 __all__ = ["RunContext", "capsule_of", "encode_inputs", "new_name", "open_for", "request_for", "submit"]
 
-EVERY_ACTION = ("queue", "env_vars")
 
 _capsules = CapsuleCache()
 
@@ -72,12 +70,24 @@ def capsule_of(task: Task) -> Capsule:
 
 def open_for(task: Task) -> Opener:
     """Return what decodes the results of a task."""
-    output = _capsules.get(task).interface.get("output", {})
+    capsule = _capsules.get(task)
+    output = (capsule.payload["interface"] or {}).get("output", {})
     return Opener(
-        classes=_capsules.classes,
+        classes=_classes_of(capsule),
         returns_several=output.get("type") == "tuple",
         pickle=session.config().pickle,
     )
+
+
+def _classes_of(capsule: Capsule) -> Callable[..., Any]:
+    """Return what finds a class of a cell: the notebook's own, as it was when the run began."""
+    held = capsule.classes
+
+    def find(module: str, qualname: str, source: str | None = None) -> Any:
+        del source
+        return held.get(f"{module}.{qualname}")
+
+    return find
 
 
 def request_for(
@@ -85,7 +95,7 @@ def request_for(
 ) -> RunRequest:
     """Return the message for a run."""
     config = session.config()
-    every = {k: v for k, v in context.layer.items() if k in EVERY_ACTION}
+    every = {k: v for k, v in context.layer.items() if k in catalog.EVERY_ACTION}
     units = {task.name: _unit(task, capsule, context.layer)}
     pending = list(capsule.child_tasks.values())
     while pending:
@@ -133,20 +143,15 @@ def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any]) -> Packed
         InputTypeError: an input has another type than its annotation says.
         InlineIOMaxBytesBreached: the inputs are larger than ``max_inline_io_bytes``.
     """
-    encoded = encode(given, pickle=session.config().pickle, class_hash=_capsules.class_hash)
-    schema.check_inputs(task.name, capsule.interface, encoded.tree)
+    encoded = encode(given, pickle=session.config().pickle)
+    check_inputs(task.func_name, capsule.payload["interface"], encoded.tree)
     settings: Settings = catalog.current().resolve(task).settings
-    limit = settings.max_inline_io_bytes or DEFAULT_MAX_INLINE_IO_BYTES
     size = inline_size(encoded)
-    if size > limit:
+    limit = settings.max_inline_io_bytes
+    if size > (DEFAULT_MAX_INLINE_IO_BYTES if limit is None else limit):
         largest = max(given, key=lambda name: inline_size(encode(given[name])))
-        raise InlineIOMaxBytesBreached(
-            "",
-            f"The inputs of {task.name} are {size:,} bytes inline, more than "
-            f"max_inline_io_bytes={limit:,}; the largest is {largest!r}.",
-            remedy="Raise max_inline_io_bytes on the task or with .override(), or pass it as an "
-            "array, a data frame or a file, which do not travel inline.",
-        )
+        hint = f"; the largest is {largest!r}" if len(given) > 1 else f" ({largest!r})"
+        check_size(size, limit, f"The inputs of {task.name}", hint)
     return pack(Encoded(encoded.tree, _frozen(encoded.buffers)))
 
 

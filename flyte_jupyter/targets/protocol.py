@@ -68,14 +68,14 @@ class Prepared:
         command: how to start Python there, for targets that start processes.
         environ: variables that the image sets.
         description: a few words for displays.
-        notes: sentences about what could not be honoured.
+        files: folder whose content belongs in the working directory, ``""`` for none.
     """
 
     key: str
     command: tuple[str, ...] = ()
     environ: tuple[tuple[str, str], ...] = ()
     description: str = ""
-    notes: tuple[str, ...] = ()
+    files: str = ""
 
 
 @dataclass(frozen=True, slots=True)

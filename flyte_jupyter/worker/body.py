@@ -11,7 +11,8 @@ The configuration is a dictionary:
 ``environ``     all environment variables
 ``concurrency`` how many asynchronous calls share the body
 ``preload``     names of modules to import while waiting
-``private``     folder for the task's local packages, on ``sys.path`` when used
+``files``       folder whose content is copied into the scratch folder, or empty
+``anew``        true in a process that was started anew, not forked
 =============== ================================================================
 """
 
@@ -45,6 +46,10 @@ def start(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
     os.environ.update(config["environ"])
     os.environ[processes.MARK] = str(os.getpid())
     os.makedirs(config["folder"], mode=0o700, exist_ok=True)
+    if config.get("files"):
+        import shutil
+
+        shutil.copytree(config["files"], config["folder"], symlinks=True, dirs_exist_ok=True)
     os.chdir(config["folder"])
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -11,10 +11,11 @@ from typing import Any, Callable, Dict, List, Optional
 
 from flyte_jupyter import errors
 from flyte_jupyter.spec import calling
-from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES, layer_to_plain
+from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES, to_plain
 from flyte_jupyter.wire import schema
 from flyte_jupyter.wire.exchange import Packed, pack, unpack
 from flyte_jupyter.wire.frames import Frame, Kind
+from flyte_jupyter.wire.inputs import check_inputs, check_size
 from flyte_jupyter.wire.values import (
     Ref,
     decode,
@@ -171,11 +172,9 @@ class Runner:
             mismatch = schema.check(expected, encoded.tree)
             if mismatch is not None:
                 raise errors.RuntimeDataValidationError(
-                    "", f"{task} should return {mismatch.expected}, and returned {mismatch.actual}"
-                    f"{mismatch.place}.",
+                    "", mismatch.sentence(f"The output of {task}") + ".", remedy=mismatch.remedy
                 )
-        limit = header.get("limit", DEFAULT_MAX_INLINE_IO_BYTES)
-        _check_size(encoded, limit, f"the output of {task}")
+        check_size(inline_size(encoded), header.get("limit"), f"The output of {task}")
         packed = pack(encoded, type=type(value).__name__, preview=preview(value))
         return lambda: self._link.send_value(Kind.RESULT, frame.call, {}, packed)
 
@@ -275,16 +274,16 @@ class Runner:
     def _submit(self, task: Any, inputs: Dict[str, Any], arrived: Callable[[Frame], None]) -> int:
         context = current_context.get()
         encoded = encode(inputs, pickle=context.pickle)
-        interface = getattr(task, "interface", None)
-        if interface:
-            schema.check_inputs(task.name, interface, encoded.tree)
-        limit = task.overrides.get("max_inline_io_bytes", task.settings.max_inline_io_bytes)
-        _check_size(encoded, limit or DEFAULT_MAX_INLINE_IO_BYTES, f"the inputs of {task.name}")
+        check_inputs(task.func_name, _interface(task), encoded.tree)
         number = next(self._numbers)
         self._waiters[number] = arrived
-        header: Dict[str, Any] = {"task": task.name, "parent": current_call.get()}
+        header: Dict[str, Any] = {
+            "task": task.name,
+            "parent": current_call.get() or self._body.book.only_call,
+            "inline": inline_size(encoded),
+        }
         if task.overrides:
-            header["overrides"] = layer_to_plain(task.overrides)
+            header["overrides"] = to_plain(task.overrides)
         self._link.send_value(Kind.CALL, number, header, pack(encoded))
         return number
 
@@ -350,6 +349,14 @@ def _invoke(function: Callable[..., Any], inputs: Dict[str, Any]) -> Any:
     return function(*args, **kwargs)
 
 
+def _interface(task: Any) -> Any:
+    """Return what is known of a task's inputs: a stub carries it, a function tells it."""
+    known = getattr(task, "interface", None)
+    if known is None and task.func is not None:
+        known = task.interface = schema.interface_of(task.func)
+    return known
+
+
 def _in_loop() -> bool:
     asyncio = sys.modules.get("asyncio")
     return asyncio is not None and asyncio._get_running_loop() is not None
@@ -370,15 +377,3 @@ async def _end_leftovers() -> None:
         task.cancel()
     if left:
         await asyncio.gather(*left, return_exceptions=True)
-
-
-def _check_size(encoded: Any, limit: int, what: str) -> None:
-    size = inline_size(encoded)
-    if size > limit:
-        raise errors.InlineIOMaxBytesBreached(
-            "",
-            f"{what[0].upper()}{what[1:]} is {size:,} bytes inline, more than "
-            f"max_inline_io_bytes={limit:,}.",
-            remedy="Raise max_inline_io_bytes on the task or with .override(), or pass it as an "
-            "array, a data frame or a file, which do not travel inline.",
-        )

@@ -29,12 +29,21 @@ import signal
 import socket
 import sys
 import time
+from importlib import import_module
 from typing import Any, Dict, List, Optional, Tuple
 
 from flyte_jupyter.worker import processes
 
 __all__ = ["main"]
 
+INHERITED = (
+    "flyte_jupyter.worker.body",
+    "flyte_jupyter.wire.values",
+    "flyte_jupyter.worker.calls",
+    "inspect",
+    "asyncio",
+    "flyte_jupyter.worker.face",
+)
 WATCH = 0.05
 GRACE = 2.0
 
@@ -66,8 +75,8 @@ class Init:
         self._bodies: Dict[int, _Body] = {}
         self._poll = select.poll()
         self._child_pipe = os.pipe()
-        self._ready = False
-        self._warm = False
+        self._later: List[str] = []
+        self._served = False
 
     def run(self) -> None:
         """Serve until the control socket ends, then leave nothing behind."""
@@ -89,11 +98,20 @@ class Init:
                     return
             self._reap()
             self._watch()
-            if not self._warm and self._bodies:
-                self._warm = True
-                processes.adopt_orphans()
+            self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Import, a module a turn, what every body needs, so that later ones inherit it."""
+        if self._later:
+            import_module(self._later.pop(0))
+        elif self._bodies and not self._served:
+            self._served = True
+            processes.adopt_orphans()
+            self._later = list(INHERITED)
 
     def _pause(self) -> Optional[float]:
+        if self._later:
+            return 0
         watched = [b for b in self._bodies.values() if b.memory and not b.cause]
         deadlines = [b.deadline for b in self._bodies.values() if b.deadline and not b.cause]
         if watched:

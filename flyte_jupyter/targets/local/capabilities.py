@@ -90,7 +90,7 @@ def _of_image(settings: Settings) -> Iterator[tuple[str, Capability]]:
     image = settings.image
     if image is None:
         return
-    from flyte_jupyter.images import layers_not_built
+    from flyte_jupyter.images.recipe import layers_not_built
 
     for layer, reason in layers_not_built(image):
         yield f"image, {layer}", Capability(Honour.IGNORED, reason)

@@ -193,9 +193,11 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._closed), 5)
         self._lost()
-        try:
-            await self._loop.run_in_executor(None, self._process.wait, 5)
-        except subprocess.TimeoutExpired:
+        for _ in range(500):
+            if self._process.poll() is not None:
+                break
+            await asyncio.sleep(0.01)
+        else:
             self._process.kill()
             self._process.wait()
         self._errors.close()

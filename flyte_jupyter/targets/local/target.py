@@ -95,7 +95,7 @@ class LocalTarget:
             command=(built.python, *built.args),
             environ=tuple(sorted(built.env_vars.items())),
             description=built.description,
-            notes=tuple(f"{layer}: {reason}" for layer, reason in built.ignored),
+            files=built.files or "",
         )
         self._prepared[settings.image] = prepared
         return prepared
@@ -113,6 +113,7 @@ class LocalTarget:
             "environ": environ,
             "concurrency": request.concurrency,
             "preload": list(preload),
+            "files": request.prepared.files,
         }
         return self._supervisor(request.prepared.command).spawn(request, config)
 
