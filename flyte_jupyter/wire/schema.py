@@ -23,6 +23,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from flyte_jupyter.errors import InputTypeError
 from flyte_jupyter.wire.values import encode, preview_tree, type_of_node
 from flyte_jupyter.wire.values.model import TAG, dump
 
@@ -30,6 +31,7 @@ __all__ = [
     "ANY",
     "Mismatch",
     "check",
+    "check_inputs",
     "check_value",
     "describe",
     "interface_of",
@@ -140,6 +142,11 @@ class Mismatch:
         inner = f" instead of {self.expected}" if self.path else ""
         shown = "" if self.shown in ("", self.actual, f"<{self.actual}>") else f": {self.shown}"
         return f"{subject} must be {self.whole}, but {where} is {self.actual}{inner}{shown}"
+
+    @property
+    def place(self) -> str:
+        """Where in the value, to be put behind a word: `` at [2]``, or nothing."""
+        return f" at {self.path}" if self.path else ""
 
     @property
     def remedy(self) -> str:
@@ -332,6 +339,32 @@ def check(schema: Schema, tree: Any) -> Optional[Mismatch]:
     return Mismatch(path, describe(expected), str(actual), shown, describe(schema))
 
 
+def check_inputs(task: str, interface: Dict[str, Any], tree: Any) -> None:
+    """Hold the inputs of a call against the task's interface.
+
+    Args:
+        task: name of the task, for the error.
+        interface: what :func:`interface_of` returned.
+        tree: the tree of an encoded dictionary of inputs.
+
+    Raises:
+        InputTypeError: names the input, the type that it has and the one that it should have.
+    """
+    for name, given in interface.get("inputs", {}).items():
+        if name not in tree or "any" in given["schema"]:
+            continue
+        of = given["schema"]
+        kind = given.get("kind")
+        if kind == "VAR_POSITIONAL":
+            of = {"union": [{"type": kind, "items": of} for kind in ("tuple", "list")]}
+        elif kind == "VAR_KEYWORD":
+            of = {"type": "dict", "keys": ANY, "values": of}
+        mismatch = check(of, tree[name])
+        if mismatch is not None:
+            sentence = mismatch.sentence(f"Input {name!r} of {task}")
+            raise InputTypeError(sentence + ".", remedy=mismatch.remedy)
+
+
 class _Lack(str):
     """Words for what is found where something lacks."""
 
@@ -482,8 +515,7 @@ def names_of_node(node: Any) -> Tuple[str, ...]:
         return (name, *_ALSO.get(name, ()))
     named = node.get("c")
     if node[TAG] == "name":
-        own = ("type",) if "of" in node else ("function",)
-        return own
+        return ("type",) if "of" in node else ("function",)
     if named:
         bases = [_name(*_split(base)) for base in node.get("of", ())]
         own_name = _name(str(named[0]), str(named[1]))

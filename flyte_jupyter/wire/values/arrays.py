@@ -32,8 +32,8 @@ def preview(value: Any) -> str:
     numpy = sys.modules["numpy"]
     if not isinstance(value, numpy.ndarray):
         return ""
-    shape = "×".join(map(str, value.shape)) or "scalar"
-    words = f"{value.dtype} array, {shape}"
+    shape = " by ".join(map(str, value.shape)) or "one item"
+    words = f"array of {shape} {value.dtype}"
     if value.dtype.kind not in "biufcUSmM" or not value.size:
         return words
     first = value.reshape(-1)[:4] if value.flags.c_contiguous else value.flat[:4]

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 (codecs have one signature)
 """Codecs of values that belong to a class: enums, records, models, objects, and names themselves.
 
 A node carries the class as module and qualified name, and the names of the classes it inherits

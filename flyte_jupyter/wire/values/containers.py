@@ -5,7 +5,8 @@ from __future__ import annotations
 import array
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
-from typing import Any, Dict, List
+from math import isfinite
+from typing import Any, Callable, Dict, List
 
 from flyte_jupyter.errors import ProtocolError
 from flyte_jupyter.wire.values.decoding import Decoder
@@ -21,12 +22,12 @@ Node = Dict[str, Any]
 LONG = 16
 
 # Type of all items of a list -> whether they all are plain JSON, told at the speed of C.
-_ALL_PLAIN = {
-    int: lambda items: -BIG < min(items) and max(items) < BIG,
-    float: lambda items: sum(items) - sum(items) == 0.0,
+_ALL_PLAIN: Dict[type, Callable[[Any], bool]] = {
+    int: lambda items: min(items) > -BIG and max(items) < BIG,
+    float: lambda items: isfinite(sum(items)),
     str: lambda items: all(map(str.isascii, items)),
-    bool: lambda items: True,
-    type(None): lambda items: True,
+    bool: bool,
+    type(None): bool,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NoReturn, Sequence
+from typing import Any, Dict, List, NoReturn, Sequence, Tuple
 
 from flyte_jupyter.errors import OpaqueValueError, ProtocolError
 from flyte_jupyter.wire.values.encoding import Encoder
@@ -65,7 +65,7 @@ class Opaque:
         return self
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __hash__ = __bool__ = __len__ = __iter__ = __contains__ = __call__ = _refuse  # type: ignore[assignment]
+    __hash__ = __bool__ = __len__ = __iter__ = __contains__ = __call__ = _refuse
     __getitem__ = __setitem__ = __delitem__ = __setattr__ = __delattr__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
     __rtruediv__ = __neg__ = __abs__ = __int__ = __float__ = __index__ = __matmul__ = _refuse
@@ -87,10 +87,10 @@ def opaque_of(node: Dict[str, Any], buffers: Sequence[Buffer], missing: str, why
     own: List[Buffer] = []
 
     def move(place: Place) -> Place:
-        index, *span = place if type(place) is list else (place,)
+        index, span = _split(place)
         if index not in moved:
-            moved[index] = len(own)
             own.append(buffers[index])
+            moved[index] = len(own) - 1
         return [moved[index], *span] if span else moved[index]
 
     try:
@@ -107,20 +107,18 @@ def encode_opaque(value: Opaque, encoder: Encoder) -> Any:
     encoded: Encoded = value._encoded
 
     def move(place: Place) -> Place:
-        index, *span = place if type(place) is list else (place,)
+        index, span = _split(place)
         if index not in places:
             places[index] = encoder.keep(encoded.buffers[index])
-        start = places[index]
+        whole = places[index]
         if not span:
-            return start
-        return _inside(start, span)
+            return whole
+        start, packed = _split(whole)
+        return [start, span[0] + (packed[0] if packed else 0), span[1]]
 
     return relocated(encoded.tree, move)
 
 
-def _inside(start: Place, span: List[int]) -> Place:
-    if type(start) is list:
-        index, offset, _ = start
-        return [index, offset + span[0], span[1]]
-    assert type(start) is int
-    return [start, *span]
+def _split(place: Place) -> Tuple[int, List[int]]:
+    """Return the number of a buffer, and offset and length of the piece, if it is a piece."""
+    return (place, []) if isinstance(place, int) else (place[0], place[1:])

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG005 (codecs have one signature)
 """The last resort: pickle protocol 5, its large buffers beside it, and only where it is allowed."""
 
 from __future__ import annotations

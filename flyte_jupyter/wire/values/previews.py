@@ -48,7 +48,12 @@ _WORDS = {
     "pandas.rangeindex": "pandas.RangeIndex",
     "polars.frame": "polars.DataFrame",
     "polars.series": "polars.Series",
-    "arrow.table": "pyarrow.Table",
+    "pyarrow.table": "pyarrow.Table",
+    "pyarrow.batch": "pyarrow.RecordBatch",
+    "pyarrow.chunks": "pyarrow.ChunkedArray",
+    "pyarrow.schema": "pyarrow.Schema",
+    "pandas.timestamp": "pandas.Timestamp",
+    "pandas.timedelta": "pandas.Timedelta",
     "task": "task",
 }
 
@@ -147,7 +152,7 @@ class _Short(reprlib.Repr):
             return f"<int of {value.bit_length()} bits>"
         return super().repr_int(value, level)
 
-    def repr_bytes(self, value: bytes, level: int) -> str:
+    def repr_bytes(self, value: bytes, _: int) -> str:
         return repr(value) if len(value) <= 40 else f"<{in_bytes(len(value))} of bytes>"
 
     def repr_instance(self, value: Any, level: int) -> str:
@@ -163,7 +168,7 @@ class _Short(reprlib.Repr):
                 return f"<class {value.__qualname__}>"
             if "__dataclass_fields__" in vars(kind):
                 return self._fields(name, {f: getattr(value, f) for f in _shown(kind)}, level)
-            if kind.__repr__ is object.__repr__:
+            if getattr(kind, "__repr__", None) is object.__repr__:
                 return f"<{name}>"
             words = repr(value)
         except Exception:

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 (codecs have one signature)
 """Codecs of single values: numbers and text that JSON cannot say, bytes, times, paths."""
 
 from __future__ import annotations
@@ -261,9 +262,9 @@ def encode_timezone(value: datetime.timezone, encoder: Encoder) -> Node:
 
 @reads("timezone")
 def decode_timezone(node: Node, decoder: Decoder) -> datetime.timezone:
-    """Return a fixed zone; the one without offset is always the same object."""
-    zone = datetime.timezone(*decoder.values(node["v"]))
-    return datetime.timezone.utc if zone == datetime.timezone.utc and len(node["v"]) == 1 else zone
+    """Return a fixed zone."""
+    # It gives back timezone.utc itself for no offset and no name.
+    return datetime.timezone(*decoder.values(node["v"]))
 
 
 @writes_kind(20, lambda kind: kind.__name__ == "ZoneInfo" and kind.__module__ == "zoneinfo")
@@ -325,11 +326,11 @@ def encode_memoryview(value: memoryview, encoder: Encoder) -> Node:
 @reads("memoryview")
 def decode_memoryview(node: Node, decoder: Decoder) -> memoryview:
     """Return a view of memory of its own."""
-    view = memoryview(bytearray(bytes_of(node, decoder)))
-    shape = decoder.values(node["s"])
-    if not view.nbytes and node["f"] == "B" and shape == [0]:
-        return view
-    return view.cast(node["f"], shape)
+    view: Any = memoryview(bytearray(bytes_of(node, decoder)))
+    if not view.nbytes:
+        return memoryview(bytearray())
+    shaped: memoryview = view.cast(node["f"], decoder.values(node["s"]))
+    return shaped
 
 
 @writes(types.SimpleNamespace)
