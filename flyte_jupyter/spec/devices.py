@@ -1,8 +1,4 @@
-"""Accelerators: the catalogue as a table, and the values that ask for one.
-
-A type is looked up without regard to case, spaces, dashes and the maker's name, so ``"a100-80g"``,
-``"A100_80GB"`` and ``"nvidia-a100-80gb"`` all name the ``A100 80G``.
-"""
+"""The values that ask for accelerators: `Device`, and the functions and names that make one."""
 
 from __future__ import annotations
 
@@ -11,6 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
+from flyte_jupyter.spec.accelerators import (
+    RESOURCES,
+    DeviceType,
+    add_type,
+    device_types,
+    find_type,
+    maker_of,
+)
 from flyte_jupyter.spec.naming import did_you_mean, listing, shown
 
 __all__ = [
@@ -28,27 +32,6 @@ __all__ = [
     "parse_gpu",
     "register_device",
 ]
-
-
-@dataclass(frozen=True)
-class DeviceType:
-    """One line of the catalogue.
-
-    Args:
-        name: how the type is written.
-        device_class: its family (``GPU``, ``TPU``, ``NEURON``, ``AMD_GPU``, ``HABANA_GAUDI``).
-        maker: first part of its name in `GPUAccelerator`.
-        partitions: the shares or slices it can be cut into.
-        most: the largest count that one machine carries.
-        node_label: value of the node label that selects it on common clusters.
-    """
-
-    name: str
-    device_class: str
-    maker: str
-    partitions: tuple[str, ...] = ()
-    most: int = 8
-    node_label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,10 +54,10 @@ class Device:
     partition: str | None = None
 
     def __post_init__(self) -> None:
-        if self.device_class not in _CLASSES:
+        if self.device_class not in RESOURCES:
             raise SpecError(
                 f"device_class={shown(self.device_class)} is no family of accelerators"
-                + (did_you_mean(str(self.device_class), _CLASSES) or f"; take {_classes()}.")
+                + (did_you_mean(str(self.device_class), RESOURCES) or f"; take {_classes()}.")
             )
         if self.device is not None:
             if not isinstance(self.device, str) or not self.device.strip():
@@ -82,7 +65,7 @@ class Device:
                     f"device={shown(self.device)} is no type of accelerator; "
                     "give its name, such as 'A100'."
                 )
-            known = _find(self.device, self.device_class)
+            known = find_type(self.device, self.device_class)
             # A raw Device may name what the catalogue does not know: clusters have their own.
             if known is not None:
                 object.__setattr__(self, "device", known.name)
@@ -108,89 +91,6 @@ class Device:
         if self.partition:
             rows.append(("partition", self.partition))
         return table("Accelerator", rows)
-
-
-# family: the resource that a Kubernetes device plugin offers for it
-_CLASSES = {
-    "GPU": "nvidia.com/gpu",
-    "TPU": "google.com/tpu",
-    "NEURON": "aws.amazon.com/neuron",
-    "AMD_GPU": "amd.com/gpu",
-    "HABANA_GAUDI": "habana.ai/gaudi",
-}
-
-_MIG_40 = ("1g.5gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb")
-_MIG_80 = ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb")
-_MIG_141 = ("1g.18gb", "1g.35gb", "2g.35gb", "3g.71gb", "4g.71gb", "7g.141gb")
-_MIG_180 = ("1g.23gb", "1g.45gb", "2g.45gb", "3g.90gb", "4g.90gb", "7g.180gb")
-_MIG_RTX = ("1g.24gb", "2g.48gb", "4g.96gb")
-_SLICES = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
-_CUBES = (
-    "2x2x1", "2x2x2", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8", "8x8x16", "8x16x16",
-    "16x16x16", "16x16x24",
-)  # fmt: skip
-
-_AMD = (
-    "MI100", "MI210", "MI250", "MI250X", "MI300A", "MI300X", "MI325X", "MI350X", "MI355X",
-)  # fmt: skip
-
-_TYPES: dict[str, DeviceType] = {}
-_ALIASES: dict[str, str] = {}
-
-
-def _rows() -> list[DeviceType]:
-    def gpu(name: str, label: str | None = None, parts: tuple[str, ...] = ()) -> DeviceType:
-        # one machine type carries sixteen of the first A100, every other at most eight
-        return DeviceType(name, "GPU", "NVIDIA", parts, 16 if name == "A100" else 8, label)
-
-    rows = [
-        gpu("A2"),
-        gpu("A10", "nvidia-a10"),
-        gpu("A10G", "nvidia-a10g"),
-        gpu("A30", None, ("1g.6gb", "2g.12gb", "4g.24gb")),
-        gpu("A100", "nvidia-tesla-a100", _MIG_40),
-        gpu("A100 80G", "nvidia-a100-80gb", _MIG_80),
-        gpu("B200", "nvidia-b200", _MIG_180),
-        gpu("GB10"),
-        gpu("H100", "nvidia-h100-80gb", _MIG_80),
-        gpu("H200", "nvidia-h200-141gb", _MIG_141),
-        gpu("K80", "nvidia-tesla-k80"),
-        gpu("L4", "nvidia-l4"),
-        gpu("L40s", "nvidia-l40s"),
-        gpu("M60", "nvidia-tesla-m60"),
-        gpu("P4", "nvidia-tesla-p4"),
-        gpu("P100", "nvidia-tesla-p100"),
-        gpu("RTX PRO 4500"),
-        gpu("RTX PRO 6000", "nvidia-rtx-pro-6000", _MIG_RTX),
-        gpu("T4", "nvidia-tesla-t4"),
-        gpu("V100", "nvidia-tesla-v100"),
-    ]
-    # a shared type is time-sliced by the cluster under a label of its own
-    rows += [gpu(f"{row.name} shared") for row in list(rows) if not row.partitions]
-    rows += [gpu(f"{name} shared") for name in ("A100", "A100 80G", "H100", "H200", "B200")]
-    for name, slices, label in (
-        ("V5E", _SLICES, "tpu-v5-lite-podslice"),
-        ("V5P", _CUBES, "tpu-v5p-slice"),
-        ("V6E", _SLICES, "tpu-v6e-slice"),
-    ):
-        rows.append(DeviceType(name, "TPU", "GOOGLE", slices, 8, label))
-    rows += [
-        DeviceType(name, "NEURON", "AWS", (), 16)
-        for name in ("Inf1", "Inf2", "Trn1", "Trn1n", "Trn2", "Trn2u")
-    ]
-    rows += [DeviceType(name, "AMD_GPU", "AMD") for name in _AMD]
-    rows += [DeviceType(name, "HABANA_GAUDI", "HABANA") for name in ("Gaudi1", "Gaudi2", "Gaudi3")]
-    return rows
-
-
-def _key(name: str) -> str:
-    # two makers' names may stand before a type: "nvidia-tesla-t4"
-    text = re.sub(r"[\s_-]+", "", name.casefold())
-    while True:
-        shorter = re.sub(r"^(?:nvidia|tesla|geforce|google|aws|amd|habana|tpu)(?=.)", "", text)
-        if shorter == text:
-            return text
-        text = shorter
 
 
 def register_device(
@@ -226,50 +126,16 @@ def register_device(
             "spaces, '.', '+', '_' and '-', a letter first."
         )
     Device(device_class)
-    if maker is None:
-        maker = next(row.maker for row in _TYPES.values() if row.device_class == device_class)
-    row = DeviceType(name, device_class, maker, tuple(partitions), most, node_label)
-    _TYPES[_key(name)] = row
-    for alias in aliases:
-        _ALIASES[_key(alias)] = _key(name)
+    row = DeviceType(
+        name,
+        device_class,
+        maker or maker_of(device_class),
+        tuple(partitions),
+        most,
+        node_label,
+    )
+    add_type(row, tuple(aliases))
     return row
-
-
-for _row in _rows():
-    _TYPES[_key(_row.name)] = _row
-for _alias, _name in {
-    "A100 80GB": "A100 80G",
-    "A100 40G": "A100",
-    "A100 40GB": "A100",
-    "H100 80G": "H100",
-    "H100 80GB": "H100",
-    "H200 141GB": "H200",
-    "v5litepod": "V5E",
-    "Gaudi": "Gaudi1",
-}.items():
-    _ALIASES[_key(_alias)] = _key(_name)
-
-
-def device_types(device_class: str | None = None) -> tuple[DeviceType, ...]:
-    """Return the catalogue, or the lines of one family, in its order."""
-    rows = _TYPES.values()
-    return tuple(row for row in rows if device_class in (None, row.device_class))
-
-
-def find_type(name: str) -> DeviceType | None:
-    """Return the catalogue's line for a type in any spelling, or None."""
-    return _find(name, None)
-
-
-def kubernetes_resource(device_class: str) -> str:
-    """Return the name of the Kubernetes resource that a family is requested by."""
-    return _CLASSES[device_class]
-
-
-def _find(name: str, device_class: str | None) -> DeviceType | None:
-    key = _key(name)
-    row = _TYPES.get(_ALIASES.get(key, key))
-    return row if row is not None and device_class in (None, row.device_class) else None
 
 
 def GPU(  # noqa: N802 - Flyte's name
@@ -359,7 +225,7 @@ def parse_gpu(value: Any, field: str = "gpu") -> Device | None:
         name, count = (value.strip(), "1")
         if re.fullmatch(r"[+-]?\d+", name):
             return _counted(int(name), field, value)
-    row = _find(name, None) if name else None
+    row = find_type(name) if name else None
     if row is None:
         raise SpecError(f"{field}={value!r} names no type of accelerator{_type_hint(name)}")
     if not re.fullmatch(r"\d+", count):
@@ -399,9 +265,9 @@ def _device(device_class: str, name: Any, quantity: Any, partition: Any) -> Devi
             f"device={shown(name)} is a {type(name).__name__}; "
             f"give a type, such as {_example(device_class)!r}."
         )
-    row = _find(name, device_class)
+    row = find_type(name, device_class)
     if row is None:
-        other = _find(name, None)
+        other = find_type(name)
         if other is not None:
             raise SpecError(
                 f"device={name!r} is no {device_class}; "
@@ -436,7 +302,7 @@ def _type_hint(name: str, device_class: str | None = None) -> str:
 
 
 def _classes() -> str:
-    return listing([repr(name) for name in _CLASSES])
+    return listing([repr(name) for name in RESOURCES])
 
 
 def _counted(count: int, field: str, value: Any) -> Device | None:
@@ -474,17 +340,17 @@ class _Names(type):
 
     def __getattr__(cls, name: str) -> Device:
         if not name.startswith("_"):
-            for row in _TYPES.values():
+            for row in device_types():
                 if _member(row) == name:
                     return Device(row.device_class, row.name)
             maker, _, rest = name.partition("_")
-            known = _find(rest, None)
+            known = find_type(rest)
             if known is not None and known.maker == maker:
                 return Device(known.device_class, known.name)
         raise AttributeError(f"GPUAccelerator has no {name}{did_you_mean(name, dir(cls)) or '.'}")
 
     def __dir__(cls) -> list[str]:
-        return [_member(row) for row in _TYPES.values()]
+        return [_member(row) for row in device_types()]
 
 
 def _member(row: DeviceType) -> str:

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Iterable, Mapping
+from typing import Any, Mapping
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
 from flyte_jupyter.spec import imagefiles, layers
+from flyte_jupyter.spec import imagenames as grammar
 from flyte_jupyter.spec.layers import Base, Layer
 from flyte_jupyter.spec.naming import check_variable, did_you_mean, listing, shown
 from flyte_jupyter.spec.secret import secrets_of
 
 __all__ = ["Image", "image_of"]
-
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_REFERENCE = re.compile(
-    rf"(?:(?:{_HOST}\.[A-Za-z0-9-]+|localhost|{_HOST}:\d+|\[[0-9a-fA-F:]+\])(?::\d+)?/)?"
-    rf"{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][\w.-]{{0,127}})?"
-    r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
-    re.ASCII,
-)
-_SPECIFIER = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[^\]]*\])?\s*"
-    r"(?:@\s*\S+.*|\(?\s*(?:(?:===?|~=|!=|<=?|>=?)\s*[^\s,;)]+\s*,?\s*)*\)?)\s*(?:;.*)?"
-)
-_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+~:-]+)?(?:/[a-z-]+)?")
-_PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 @dataclass(frozen=True)
@@ -56,14 +42,11 @@ class Image:
                 "Image(...) is not called directly; "
                 "start with Image.from_debian_base() or Image.from_base('python:3.12-slim')."
             )
-        if self.name is not None and not re.fullmatch(rf"{_PART}(?:/{_PART})*", str(self.name)):
-            raise SpecError(
-                f"name={shown(self.name)} cannot name an image: write lower-case letters and "
-                "digits, joined by '.', '_', '-' or '/'."
-            )
+        if self.name is not None:
+            grammar.check_name(self.name)
         if self.registry is not None:
-            _check_reference("registry", self.registry)
-        object.__setattr__(self, "platform", _platforms(self.platform))
+            grammar.check_reference("registry", self.registry)
+        object.__setattr__(self, "platform", grammar.platforms(self.platform))
 
     @classmethod
     def from_debian_base(
@@ -106,7 +89,7 @@ class Image:
         Raises:
             SpecError: no image reference.
         """
-        return cls(layers.Reference(_check_reference("image_uri", image_uri)))
+        return cls(layers.Reference(grammar.check_reference("image_uri", image_uri)))
 
     @classmethod
     def from_dockerfile(
@@ -164,12 +147,13 @@ class Image:
             SpecTypeError: a list in place of strings.
             SpecError: no requirement specifier.
         """
-        names = _words("with_pip_packages", packages)
+        names = grammar.words("with_pip_packages", packages)
         for name in names:
-            _check_specifier(name)
+            grammar.check_specifier(name)
         return self._with(
             layers.PipPackages(
-                names, *_index(index_url, extra_index_urls, pre, extra_args, secret_mounts)
+                names,
+                *grammar.index_options(index_url, extra_index_urls, pre, extra_args, secret_mounts),
             )
         )
 
@@ -188,7 +172,7 @@ class Image:
             SpecError: it cannot be read.
         """
         path, text = imagefiles.read_text("file", file)
-        options = _index(index_url, extra_index_urls, pre, extra_args, secret_mounts)
+        options = grammar.index_options(index_url, extra_index_urls, pre, extra_args, secret_mounts)
         return self._with(layers.Requirements(path, tuple(text.splitlines()), *options))
 
     def with_uv_project(
@@ -239,12 +223,9 @@ class Image:
             SpecTypeError: a list in place of strings.
             SpecError: no name of a Debian package.
         """
-        names = _words("with_apt_packages", packages)
+        names = grammar.words("with_apt_packages", packages)
         for name in names:
-            if not _DEBIAN.fullmatch(name):
-                split = name.split()
-                hint = f"; did you mean {', '.join(map(repr, split))}?" if len(split) > 1 else "."
-                raise SpecError(f"with_apt_packages: {name!r} is no name of a package{hint}")
+            grammar.check_debian_package(name)
         return self._with(layers.AptPackages(names, secrets_of(secret_mounts) or ()))
 
     def with_commands(self, commands: Any, secret_mounts: Any = None) -> Image:
@@ -258,7 +239,7 @@ class Image:
             SpecTypeError: something else than strings.
         """
         given = (commands,) if isinstance(commands, str) else tuple(commands or ())
-        lines = _words("with_commands", given)
+        lines = grammar.words("with_commands", given)
         return self._with(layers.Commands(lines, secrets_of(secret_mounts) or ()))
 
     def with_env_vars(self, env_vars: Mapping[str, str]) -> Image:
@@ -418,94 +399,8 @@ def image_of(value: Any) -> Image:
     if value is None or value == "auto":
         return Image.from_debian_base()
     if isinstance(value, str):
-        return Image(layers.Reference(_check_reference("image", value)))
+        return Image(layers.Reference(grammar.check_reference("image", value)))
     raise SpecTypeError(
         f"image={shown(value)} is a {type(value).__name__}; give an Image, "
         "a reference such as 'python:3.12-slim', or 'auto'."
     )
-
-
-def _check_reference(field: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise SpecTypeError(
-            f"{field}={shown(value)} is a {type(value).__name__}; "
-            "give a reference such as 'python:3.12-slim'."
-        )
-    if _REFERENCE.fullmatch(value):
-        return value
-    path, colon, tag = value.strip().rpartition(":")
-    plain = re.sub(r"^(?:https?|docker|oci)://", "", value.strip()).rstrip("/:")
-    fixed = plain if "://" in value else (path.lower() + colon + tag if colon else value.lower())
-    hint = f"; did you mean {fixed!r}?" if _REFERENCE.fullmatch(fixed) else "."
-    raise SpecError(
-        f"{field}={shown(value)} is no image reference: write [registry/]path[:tag], "
-        f"the path in lower case{hint}"
-    )
-
-
-def _check_specifier(text: str) -> None:
-    if re.match(r"(?:git|hg|svn|bzr)\+|https?://|file:|\.{0,2}/", text) or text.endswith(".whl"):
-        return
-    if text.startswith("-"):
-        raise SpecError(
-            f"with_pip_packages: {text!r} is an option; give it as extra_args={text!r}."
-        )
-    if _SPECIFIER.fullmatch(text):
-        return
-    single = re.fullmatch(r"([A-Za-z0-9._\[\]-]+)\s*=\s*([\w.*+!-]+)", text)
-    split = text.replace(",", " ").split()
-    if single:
-        hint = f"; did you mean '{single[1]}=={single[2]}'?"
-    elif len(split) > 1 and all(_SPECIFIER.fullmatch(word) for word in split):
-        hint = f"; did you mean {', '.join(map(repr, split))}?"
-    else:
-        hint = "; write one such as 'pandas==2.2'."
-    raise SpecError(f"with_pip_packages: {text!r} is no requirement{hint}")
-
-
-def _words(method: str, given: Iterable[Any]) -> tuple[str, ...]:
-    words = tuple(given)
-    if not words:
-        raise SpecError(f"{method}: nothing is given; name at least one.")
-    for word in words:
-        if isinstance(word, (list, tuple, set)):
-            raise SpecTypeError(
-                f"{method}: {shown(word)} is a {type(word).__name__}; "
-                f"did you mean {method}(*{shown(word)})?"
-            )
-        if not isinstance(word, str):
-            raise SpecTypeError(f"{method}: {shown(word)} is a {type(word).__name__}; "
-                                "give strings.")  # fmt: skip
-        if not word.strip():
-            raise SpecError(f"{method}: {word!r} is empty; leave it out.")
-    return tuple(word.strip() for word in words)
-
-
-def _index(
-    index_url: Any, extra: Any, pre: Any, extra_args: Any, secret_mounts: Any
-) -> tuple[Any, ...]:
-    urls = (extra,) if isinstance(extra, str) else tuple(extra or ())
-    for url in (*([index_url] if index_url is not None else []), *urls):
-        if not isinstance(url, str) or not re.match(r"(?:https?|file)://\S+$", url):
-            raise SpecError(
-                f"index_url={shown(url)} is no address of an index; "
-                "write one such as 'https://example.org/simple'."
-            )
-    if not isinstance(pre, bool):
-        raise SpecTypeError(f"pre={shown(pre)} is a {type(pre).__name__}; give True or False.")
-    if extra_args is not None and not isinstance(extra_args, str):
-        raise SpecTypeError(
-            f"extra_args={shown(extra_args)} is a {type(extra_args).__name__}; give one string."
-        )
-    return index_url, urls, pre, extra_args, secrets_of(secret_mounts) or ()
-
-
-def _platforms(value: Any) -> tuple[str, ...]:
-    given = (value,) if isinstance(value, str) else tuple(value or ())
-    for item in given:
-        if item not in _PLATFORMS:
-            raise SpecError(
-                f"platform={shown(item)} is none that tasks run on"
-                + (did_you_mean(str(item), _PLATFORMS) or f"; take {listing(_PLATFORMS)}.")
-            )
-    return tuple(sorted(set(given)))

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 # PEP 723 gives this expression
-_METADATA = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+_METADATA = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
 
 
 def python_version(value: Any) -> tuple[int, int]:
@@ -79,7 +79,7 @@ def read_script(script: Any, version: Any) -> layers.UvScript:
         SpecError: it cannot be read, or has no or wrong metadata.
     """
     path, text = read_text("script", script)
-    blocks = [match for match in _METADATA.finditer(text + "\n") if match["type"] == "script"]
+    blocks = [match for match in re.finditer(_METADATA, text + "\n") if match["type"] == "script"]
     if len(blocks) != 1:
         raise SpecError(
             f"script={path!r} has {len(blocks) or 'no'} blocks of inline metadata; write one: "

@@ -20,10 +20,11 @@ __all__ = [
     "variable_name",
 ]
 
-_ENVIRONMENT = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
-_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# plain text: `re` compiles, and keeps, what is used
+_ENVIRONMENT = r"[a-z0-9]+(?:[_-][a-z0-9]+)*"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
+_SUBDOMAIN = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 def shown(value: Any, limit: int = 80) -> str:
@@ -93,7 +94,7 @@ def check_environment_name(value: Any) -> str:
         SpecError: it breaks the rule.
     """
     name = check_text("name", value)
-    if not _ENVIRONMENT.fullmatch(name):
+    if not re.fullmatch(_ENVIRONMENT, name):
         raise SpecError(
             f"name={name!r} cannot name an environment: write lower-case letters and digits, "
             f"joined by single '-' or '_'{_suggestion(name)}"
@@ -105,7 +106,7 @@ def _suggestion(name: str) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
     joints = "_" if "_" in name and "-" not in name else "-"
     fixed = re.sub(r"[^a-z0-9]+", joints, spaced).strip("-_")
-    return f"; did you mean {fixed!r}?" if _ENVIRONMENT.fullmatch(fixed) else "."
+    return f"; did you mean {fixed!r}?" if re.fullmatch(_ENVIRONMENT, fixed) else "."
 
 
 def check_label(field: str, value: Any) -> str:
@@ -118,7 +119,7 @@ def check_label(field: str, value: Any) -> str:
     text = check_text(field, value)
     if len(text) > 63:
         raise SpecError(f"{field}={shown(text)} has {len(text)} characters; at most 63 are taken.")
-    if not _LABEL.fullmatch(text):
+    if not re.fullmatch(_LABEL, text):
         raise SpecError(
             f"{field}={text!r} is no name: write letters, digits, '-', '_' and '.', "
             "with a letter or digit at both ends."
@@ -134,9 +135,9 @@ def check_service_account(value: Any) -> str:
         SpecError: it breaks the rule.
     """
     text = check_text("service_account", value)
-    if len(text) > 253 or not _SUBDOMAIN.fullmatch(text):
+    if len(text) > 253 or not re.fullmatch(_SUBDOMAIN, text):
         fixed = re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip("-.")
-        hint = f"; did you mean {fixed!r}?" if fixed and _SUBDOMAIN.fullmatch(fixed) else "."
+        hint = f"; did you mean {fixed!r}?" if fixed and re.fullmatch(_SUBDOMAIN, fixed) else "."
         raise SpecError(
             f"service_account={shown(text)} is no name of Kubernetes: write at most 253 "
             f"lower-case letters, digits, '-' and '.', with a letter or digit at both ends{hint}"
@@ -155,9 +156,9 @@ def check_variable(field: str, value: Any) -> str:
         raise SpecTypeError(
             f"{field}: the variable name {shown(value)} is a {type(value).__name__}; give a string."
         )
-    if not _VARIABLE.fullmatch(value):
+    if not re.fullmatch(_VARIABLE, value):
         fixed = re.sub(r"\W", "_", value, flags=re.ASCII)
-        hint = f"; did you mean {fixed!r}?" if _VARIABLE.fullmatch(fixed) else "."
+        hint = f"; did you mean {fixed!r}?" if re.fullmatch(_VARIABLE, fixed) else "."
         raise SpecError(
             f"{field}: {value!r} cannot name an environment variable: write letters, digits and "
             f"'_', no digit first{hint}"

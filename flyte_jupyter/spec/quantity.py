@@ -13,7 +13,7 @@ from flyte_jupyter.spec.naming import shown
 
 __all__ = ["format_bytes", "format_cpu", "parse_bytes", "parse_cpu"]
 
-_NUMBER = re.compile(r"([+-]?)(\d+)?(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?([A-Za-z ]*)")
+_NUMBER = r"([+-]?)(\d+)?(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?([A-Za-z ]*)"
 
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -98,7 +98,7 @@ def format_bytes(count: int) -> str:
 
 def _scaled(text: str, power: int) -> tuple[int, bool] | None:
     """Return ``text`` times ten to the ``power``, rounded up, and whether that was exact."""
-    match = _NUMBER.fullmatch(text)
+    match = re.fullmatch(_NUMBER, text)
     if match is None:
         return None
     sign, whole, fraction, exponent, unit = match.groups()
@@ -120,7 +120,7 @@ def _scaled(text: str, power: int) -> tuple[int, bool] | None:
 
 
 def _cpu_hint(value: Any) -> str:
-    match = _NUMBER.fullmatch(str(value))
+    match = re.fullmatch(_NUMBER, str(value))
     unit = match.group(5).strip().lower() if match else ""
     number = str(value)[: match.start(5)] if match else ""
     if number and unit in ("c", "cpu", "cpus", "core", "cores", "vcpu", "vcpus"):
@@ -131,7 +131,7 @@ def _cpu_hint(value: Any) -> str:
 
 
 def _bytes_hint(value: str) -> str:
-    match = _NUMBER.fullmatch(value)
+    match = re.fullmatch(_NUMBER, value)
     if match is None or not (match.group(2) or match.group(3)):
         return "."
     number = value[: match.start(5)]
@@ -145,7 +145,7 @@ def _with_unit(value: float) -> str:
 
 
 def _larger(value: str) -> str:
-    match = _NUMBER.fullmatch(value)
+    match = re.fullmatch(_NUMBER, value)
     number = value[: match.start(5)] if match else value
     unit = match.group(5) if match else ""
     if unit in ("m", "k", "Ki"):

@@ -11,7 +11,7 @@ from flyte_jupyter.spec.naming import check_text, check_variable, shown
 
 __all__ = ["Secret", "secrets_of"]
 
-_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_WORD = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
 
 MOUNT = "/etc/flyte/secrets"
 """Folder that secrets are mounted in as files."""
@@ -47,7 +47,7 @@ class Secret:
                 raise SpecTypeError(
                     f"Secret {name}= takes a name as a string, not a {type(value).__name__}."
                 )
-            if not _WORD.fullmatch(value) or len(value) > 253:
+            if not re.fullmatch(_WORD, value) or len(value) > 253:
                 raise SpecError(
                     f"Secret {name}= takes a name: letters, digits, '-', '_' and '.', with a "
                     "letter or digit at both ends; the value itself is never written here."
