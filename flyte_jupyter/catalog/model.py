@@ -8,13 +8,13 @@ from typing import Any
 
 from flyte_jupyter.catalog.names import Change, Names
 from flyte_jupyter.catalog.resolve import Resolved, lay, reaching
+from flyte_jupyter.catalog.visits import Visits
 from flyte_jupyter.errors import NotFoundError
-from flyte_jupyter.spec.listeners import on_environment, on_task
 from flyte_jupyter.spec.naming import did_you_mean
 from flyte_jupyter.spec.settings import Layer, layer, merge_layers
 from flyte_jupyter.spec.task import Task
 
-__all__ = ["Catalog", "current"]
+__all__ = ["Catalog"]
 
 
 class Catalog(Names):
@@ -22,10 +22,13 @@ class Catalog(Names):
 
     An override belongs to a scope, the name of an environment or the full name of a task, and
     outlives new declarations of it: it can be seen, and cleared.
+
+    Args:
+        visits: the executions of cells that declarations belong to; its own if not given.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, visits: Visits | None = None) -> None:
+        super().__init__(visits or Visits())
         self._overrides: dict[str, dict[str, Any]] = {}
 
     @property
@@ -86,16 +89,3 @@ class Catalog(Names):
         layers += [own, run] if root else [run, own]
         environment = self.environment_of(task)
         return lay(environment.settings, environment.given, layers)
-
-
-_current: Catalog | None = None
-
-
-def current() -> Catalog:
-    """Return the catalog of this session; it knows every declaration made since the first call."""
-    global _current
-    if _current is None:
-        _current = Catalog()
-        on_environment(_current.declare_environment)
-        on_task(_current.declare_task)
-    return _current

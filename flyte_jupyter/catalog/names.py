@@ -9,16 +9,17 @@ and are told of changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
+from flyte_jupyter.catalog.visits import Visit, Visits
 from flyte_jupyter.errors import NotFoundError
 from flyte_jupyter.spec.environment import TaskEnvironment
 from flyte_jupyter.spec.naming import did_you_mean
 from flyte_jupyter.spec.task import Task
 
-__all__ = ["Change", "Declaration", "Names", "Visit"]
+__all__ = ["Change", "Declaration", "Names"]
 
 Declared = TypeVar("Declared", TaskEnvironment, Task)
 
@@ -59,27 +60,19 @@ class Change:
         return bool(self.environments or self.tasks or self.overrides)
 
 
-@dataclass(slots=True, eq=False)
-class Visit:
-    """One execution of a cell: what it declared, and what to go back to if it fails.
+class Names:
+    """The declarations of a session by name.
 
     Args:
-        cell: identity of the cell, ``None`` where cells have none.
+        visits: the executions of cells that declarations belong to.
     """
 
-    cell: str | None
-    environments: set[str] = field(default_factory=set)
-    tasks: set[str] = field(default_factory=set)
-    held: tuple[dict[str, Any], dict[str, Any]] | None = None
-
-
-class Names:
-    """The declarations of a session by name."""
-
-    def __init__(self) -> None:
+    def __init__(self, visits: Visits) -> None:
         self._environments: dict[str, Declaration[TaskEnvironment]] = {}
         self._tasks: dict[str, Declaration[Task]] = {}
-        self._visits: list[Visit] = []
+        self._visits = visits
+        self._held: dict[Visit, tuple[dict[str, Any], dict[str, Any]]] = {}
+        visits.watch(self._hold, self._end)
         self._callbacks: list[Callable[[Change], None]] = []
         self.generation = 0
         """Grows with every change; what is derived from the catalog can be kept by it."""
@@ -155,7 +148,7 @@ class Names:
 
     def declare_environment(self, environment: TaskEnvironment) -> None:
         """Make ``environment`` the current one of its name."""
-        visit = self._visits[-1] if self._visits else None
+        visit = self._visits.innermost
         name = environment.name
         self._environments[name] = Declaration(environment, visit.cell if visit else None)
         if visit is not None:
@@ -164,41 +157,11 @@ class Names:
 
     def declare_task(self, task: Task) -> None:
         """Make ``task`` the current one of its full name."""
-        visit = self._visits[-1] if self._visits else None
+        visit = self._visits.innermost
         self._tasks[task.name] = Declaration(task, visit.cell if visit else None)
         if visit is not None:
             visit.tasks.add(task.name)
         self._changed(Change(tasks=frozenset([task.name])))
-
-    def begin(self, cell: str | None) -> Visit:
-        """Begin the execution of a cell: what is declared from now on is declared by it."""
-        visit = Visit(cell)
-        self._visits.append(visit)
-        return visit
-
-    def hold(self, visit: Visit) -> None:
-        """Keep nothing of what the cell declares unless it ends with success."""
-        if visit.held is None:
-            visit.held = dict(self._environments), dict(self._tasks)
-
-    def end(self, visit: Visit, *, success: bool) -> None:
-        """End the execution of a cell.
-
-        With success, what an earlier execution of the same cell declared and this one did not is
-        removed; an environment that tasks of other cells still use stays.
-        """
-        if visit not in self._visits:
-            return
-        self._visits.remove(visit)
-        if not success:
-            if visit.held is not None:
-                self._restore(visit)
-            return
-        gone = self._gone(visit)
-        if visit.held is not None:
-            held = frozenset(visit.environments), frozenset(visit.tasks)
-            gone = Change(gone.environments | held[0], gone.tasks | held[1])
-        self._changed(gone)
 
     def forget(self, name: str) -> None:
         """Remove an environment with its tasks, or one task by its full name.
@@ -238,13 +201,31 @@ class Names:
         if not change:
             return
         self.generation += 1
-        if any(visit.held is not None for visit in self._visits):
+        if any(visit.held for visit in self._visits.open):
             return  # told when the cell has succeeded
         for callback in tuple(self._callbacks):
             callback(change)
 
-    def _restore(self, visit: Visit) -> None:
-        environments, tasks = visit.held or ({}, {})
+    def _hold(self, visit: Visit) -> None:
+        self._held[visit] = dict(self._environments), dict(self._tasks)
+
+    def _end(self, visit: Visit, success: bool) -> None:
+        """Close a visit.
+
+        With success, what an earlier execution of the same cell declared and this one did not is
+        removed; an environment that tasks of other cells still use stays.
+        """
+        held = self._held.pop(visit, None)
+        if not success:
+            if held is not None:
+                self._restore(visit, *held)
+            return
+        gone = self._gone(visit)
+        if visit.held:  # its own changes have not been told yet
+            gone = Change(gone.environments | visit.environments, gone.tasks | visit.tasks)
+        self._changed(gone)
+
+    def _restore(self, visit: Visit, environments: dict[str, Any], tasks: dict[str, Any]) -> None:
         for name in visit.environments:
             _put_back(self._environments, environments, name)
         for name in visit.tasks:

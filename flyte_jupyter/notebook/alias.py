@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 __all__ = ["FlyteAlias", "official_is_installed"]
 
@@ -35,13 +35,14 @@ def official_is_installed() -> bool:
     return False
 
 
-class FlyteAlias(MetaPathFinder):
+class FlyteAlias:
     """The finder; `install` and `remove` put it in place and take it away."""
 
     def install(self) -> None:
         """Answer imports of ``flyte`` from now on."""
         if self not in sys.meta_path:
-            sys.meta_path.append(self)
+            # before the finder of files, which would load a second copy of each module
+            sys.meta_path.insert(0, self)
 
     def remove(self) -> None:
         """Stop answering, and forget the modules that were imported under the other name."""
@@ -69,10 +70,11 @@ class FlyteAlias(MetaPathFinder):
             found = None
         if found is None:
             return None
-        return ModuleSpec(fullname, _SameModule(original), is_package=True)
+        loader: Any = _SameModule(original)
+        return ModuleSpec(fullname, loader, is_package=True)
 
 
-class _SameModule(Loader):
+class _SameModule:
     """Gives the module that is already known by its own name.
 
     The import system writes the alias's spec into a module that `create_module` returns, which

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from flyte_jupyter.catalog import Catalog, Visit
+from flyte_jupyter.catalog.visits import Visit, Visits
 from flyte_jupyter.notebook.usage import MagicUsageError
 
 __all__ = ["Cells", "OpenCell"]
@@ -34,7 +34,6 @@ class OpenCell:
     visit: Visit
     source: str | None = None
     close: Callable[[bool], None] | None = None
-    names: dict[str, Any] = field(default_factory=dict)
 
     def syntax_tree(self, shell: Any) -> ast.Module:
         """Return the syntax tree of the Python that was executed."""
@@ -51,12 +50,12 @@ class Cells:
 
     Args:
         shell: the IPython shell.
-        catalog: the session's declarations.
+        visits: the catalog's records of them.
     """
 
-    def __init__(self, shell: Any, catalog: Catalog) -> None:
+    def __init__(self, shell: Any, visits: Visits) -> None:
         self._shell = shell
-        self._catalog = catalog
+        self._visits = visits
         self._open: list[OpenCell] = []
 
     def before(self, info: Any) -> None:
@@ -79,7 +78,7 @@ class Cells:
 
     def enter(self, cell_id: str | None, info: Any = None, source: str | None = None) -> OpenCell:
         """Begin a cell and return it."""
-        cell = OpenCell(info, self._catalog.begin(cell_id), source)
+        cell = OpenCell(info, self._visits.begin(cell_id), source)
         self._open.append(cell)
         return cell
 
@@ -90,9 +89,9 @@ class Cells:
             if cell.close is not None:
                 cell.close(success)
         except BaseException:
-            self._catalog.end(cell.visit, success=False)
+            self._visits.end(cell.visit, success=False)
             raise
-        self._catalog.end(cell.visit, success=success)
+        self._visits.end(cell.visit, success=success)
 
     def current(self) -> OpenCell:
         """Return the innermost cell that is being executed.
@@ -107,10 +106,14 @@ class Cells:
             )
         return self._open[-1]
 
+    def hold(self, cell: OpenCell) -> None:
+        """Keep nothing of what a cell declares unless it succeeds."""
+        self._visits.hold(cell.visit)
+
     def abandon(self) -> None:
         """Forget every open cell (the extension is unloaded); plain declarations stay."""
         while self._open:
             cell = self._open.pop()
             if cell.close is not None:
                 cell.close(False)
-            self._catalog.end(cell.visit, success=cell.close is None)
+            self._visits.end(cell.visit, success=cell.close is None)

@@ -1,7 +1,6 @@
 """What can be typed next in a line of ours, as candidates with a type.
 
-`candidates` is a pure function of the line, the session and the place of the cursor;
-`matcher_for` hands it to IPython's completer.
+`candidates` is a pure function of the line and the session; `matching` hands it to IPython.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_jupyter.catalog import Catalog
+from flyte_jupyter.notebook.matching import LINE
 from flyte_jupyter.notebook.options import (
     CELL_RUN_OPTIONS,
     ENV_OPTIONS,
@@ -24,11 +24,8 @@ from flyte_jupyter.notebook.options import (
 from flyte_jupyter.notebook.splitting import split
 from flyte_jupyter.spec.task import Task
 
-__all__ = ["Candidate", "Completion", "candidates", "matcher_for"]
+__all__ = ["Candidate", "Completion", "candidates"]
 
-LINE = re.compile(
-    r"^\s*(?:[\w.,\s]+=\s*)?(?P<mark>%%?)(?P<magic>flyte_env|flyte_run|flyte_explain|flyte_envs)\s"
-)
 TABLES = {
     ("%", "flyte_env"): ENV_OPTIONS,
     ("%%", "flyte_env"): ENV_OPTIONS,
@@ -102,28 +99,6 @@ def candidates(line: str, catalog: Catalog, variables: Mapping[str, Any] = {}) -
     if mark == "%%":
         return _completion(fragment, _options(options))
     return _completion(fragment, [*_tasks(catalog, variables), *_options(options)])
-
-
-def matcher_for(shell: Any, catalog: Catalog) -> Callable[[Any], Any]:
-    """Return a matcher for IPython's completer (its interface of version 2)."""
-    from IPython.core.completer import SimpleCompletion, context_matcher
-
-    @context_matcher(identifier="flyte_jupyter")  # type: ignore[untyped-decorator]
-    def flyte_matcher(context: Any) -> Any:
-        line = context.line_with_cursor[: context.cursor_position]
-        completion = candidates(line, catalog, shell.user_ns)
-        if completion is None or not completion.candidates:
-            return {"completions": []}
-        return {
-            "completions": [
-                SimpleCompletion(each.text, type=each.type) for each in completion.candidates
-            ],
-            "suppress": True,
-            "matched_fragment": completion.fragment,
-            "ordered": True,
-        }
-
-    return flyte_matcher  # type: ignore[no-any-return]
 
 
 def _completion(fragment: str, found: Iterable[Candidate]) -> Completion:

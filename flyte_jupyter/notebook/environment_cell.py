@@ -29,13 +29,20 @@ MISSING = object()
 
 
 def open_environment(
-    line: str, cell: OpenCell, shell: Any, catalog: Catalog, *, quiet: bool = False
+    line: str,
+    cells: Cells,
+    cell: OpenCell,
+    shell: Any,
+    catalog: Catalog,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Declare the environment of a cell and arrange for the end of the cell.
 
     Args:
         line: what follows ``%%flyte_env``.
-        cell: the cell that is being executed.
+        cells: the cells that are being executed.
+        cell: the one of them that this is about.
         shell: the IPython shell.
         catalog: the session's declarations.
         quiet: say nothing at the end of the cell.
@@ -60,7 +67,7 @@ def open_environment(
         raise MagicUsageError(
             "this cell already declares an environment; use a cell of its own for each"
         )
-    catalog.hold(cell.visit)
+    cells.hold(cell)
     before = dict(catalog.environments)
     opened = _Opened(name, cell, shell, variables, quiet)
     cell.close = opened.close
@@ -97,7 +104,7 @@ def play(line: str, body: str, cells: Cells, shell: Any, catalog: Catalog) -> No
     cell = cells.enter(None, source=source)
     success = False
     try:
-        open_environment(line, cell, shell, catalog)
+        open_environment(line, cells, cell, shell, catalog)
         exec(compile(source, filename, "exec"), shell.user_ns)
         success = True
     finally:

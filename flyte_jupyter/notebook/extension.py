@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flyte_jupyter.catalog import current
+from flyte_jupyter.catalog import visits
 from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.magics import FlyteMagics
+from flyte_jupyter.notebook.matching import matcher_for
 from flyte_jupyter.notebook.transform import flyte_cells
 
 __all__ = ["Extension", "load", "unload"]
@@ -48,8 +49,8 @@ class Extension:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._cells = Cells(shell, current())
-        self._magics = FlyteMagics(shell, self._cells, current())
+        self._cells = Cells(shell, visits)
+        self._magics = FlyteMagics(shell, self._cells)
         self._alias: FlyteAlias | None = None
         self._matcher: Any = None
 
@@ -61,9 +62,7 @@ class Extension:
         shell.events.register("pre_run_cell", self._cells.before)
         shell.events.register("post_run_cell", self._cells.after)
         if (completer := getattr(shell, "Completer", None)) is not None:
-            from flyte_jupyter.notebook.complete import matcher_for
-
-            self._matcher = matcher_for(shell, current())
+            self._matcher = matcher_for(shell)
             completer.custom_matchers.append(self._matcher)
         if official_is_installed():
             print(OFFICIAL)

@@ -21,7 +21,7 @@ from IPython.core.magic import (
     no_var_expand,
 )
 
-from flyte_jupyter.catalog import Catalog
+from flyte_jupyter.catalog import current
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.options import (
     CELL_RUN_OPTIONS,
@@ -91,13 +91,11 @@ class FlyteMagics(Magics):  # type: ignore[misc]
     Args:
         shell: the IPython shell.
         cells: the cells that are being executed.
-        catalog: the session's declarations.
     """
 
-    def __init__(self, shell: Any, cells: Cells, catalog: Catalog) -> None:
+    def __init__(self, shell: Any, cells: Cells) -> None:
         super().__init__(shell)
         self._cells = cells
-        self._catalog = catalog
 
     @_helped(ENV_HELP, ("Options:", ENV_OPTIONS))
     @no_var_expand
@@ -106,9 +104,10 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         from flyte_jupyter.notebook.environment_cell import open_environment, play
 
         if cell is None:
-            open_environment(line, self._cells.current(), self.shell, self._catalog)
+            cells = self._cells
+            open_environment(line, cells, cells.current(), self.shell, current())
         else:
-            play(line, cell, self._cells, self.shell, self._catalog)
+            play(line, cell, self._cells, self.shell, current())
 
     @_helped(RUN_HELP, ("Options:", RUN_OPTIONS), ("Options of %%flyte_run:", CELL_RUN_OPTIONS[:1]))
     @no_var_expand
@@ -120,8 +119,8 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         from flyte_jupyter.notebook.running import run_body, run_line
 
         if cell is not None:
-            return run_body(line, "#\n" + cell, self.shell, self._catalog)
-        return run_line(line, self._variables(local_ns), self.shell, self._catalog)
+            return run_body(line, "#\n" + cell, self.shell, current())
+        return run_line(line, self._variables(local_ns), self.shell, current())
 
     @no_var_expand
     @cell_magic
@@ -129,7 +128,7 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         """Run a body whose lines stand where they stood in its cell (see `transform`)."""
         from flyte_jupyter.notebook.running import run_body
 
-        return run_body(line, cell, self.shell, self._catalog)
+        return run_body(line, cell, self.shell, current())
 
     @_helped(EXPLAIN_HELP, ("Options:", EXPLAIN_OPTIONS))
     @no_var_expand
@@ -140,7 +139,7 @@ class FlyteMagics(Magics):  # type: ignore[misc]
     ) -> Any:
         from flyte_jupyter.notebook.running import explain_line
 
-        return explain_line(line, self._variables(local_ns), self._catalog)
+        return explain_line(line, self._variables(local_ns), current())
 
     @line_magic
     def flyte_envs(self, line: str) -> Any:
@@ -150,7 +149,7 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         """
         from flyte_jupyter.notebook.listing import listing
 
-        return listing(self._catalog, line.split())
+        return listing(current(), line.split())
 
     @no_var_expand
     @line_magic
@@ -164,7 +163,7 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         """
         from flyte_jupyter.notebook.command import run_command
 
-        return run_command(line, self.shell, self._catalog)
+        return run_command(line, self.shell, current())
 
     def _variables(self, local_ns: dict[str, Any] | None) -> dict[str, Any]:
         """Return the names that a line may use: the notebook's, and those of the function."""

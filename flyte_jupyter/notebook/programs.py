@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flyte_jupyter.catalog import Catalog
+from flyte_jupyter.catalog import Catalog, visits
 from flyte_jupyter.errors import NotFoundError
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.environment_cell import environment_name, open_environment
@@ -279,11 +279,11 @@ def _execute(unit: _Unit, shell: _Shell, catalog: Catalog, file: Path) -> None:
     if unit.line is None:
         exec(code, shell.user_ns)
         return
-    cells = Cells(shell, catalog)
+    cells = Cells(shell, visits)
     cell = cells.enter(None, source=ast.unparse(module))
     success = False
     try:
-        open_environment(unit.line, cell, shell, catalog, quiet=True)
+        open_environment(unit.line, cells, cell, shell, catalog, quiet=True)
         exec(code, shell.user_ns)
         success = True
     finally:
