@@ -13,6 +13,7 @@ from flyte_jupyter.wire.values import (  # noqa: F401, these fill the tables
     pickled,
     scalars,
     tasks,
+    times,
 )
 from flyte_jupyter.wire.values.decoding import decode
 from flyte_jupyter.wire.values.encoding import encode

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 (codecs have one signature)
 """Codecs of the arrays that pandas makes columns of: NumPy's, and those of its own types."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 (codecs have one signature)
 """Codecs of pandas: frames, series and indexes by the memory of their columns.
 
 A column travels as the array it is made of. A frame of one NumPy type travels as one matrix. What

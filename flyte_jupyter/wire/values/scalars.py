@@ -1,9 +1,8 @@
 # ruff: noqa: ARG001 (codecs have one signature)
-"""Codecs of single values: numbers and text that JSON cannot say, bytes, times, paths."""
+"""Codecs of single values: numbers and text that JSON cannot say, bytes, paths."""
 
 from __future__ import annotations
 
-import datetime
 import decimal
 import fractions
 import pathlib
@@ -14,9 +13,9 @@ from base64 import b64decode, b64encode
 from typing import Any, Dict
 
 from flyte_jupyter.errors import ProtocolError
-from flyte_jupyter.wire.values.decoding import Decoder, Missing
+from flyte_jupyter.wire.values.decoding import Decoder
 from flyte_jupyter.wire.values.encoding import Encoder
-from flyte_jupyter.wire.values.registry import reads, writes, writes_kind
+from flyte_jupyter.wire.values.registry import reads, writes
 
 __all__ = ["bytes_of", "keep_bytes"]
 
@@ -189,103 +188,6 @@ def encode_constant(value: Any, encoder: Encoder) -> Node:
 def decode_constant(node: Node, decoder: Decoder) -> Any:
     """Return a constant."""
     return CONSTANTS[node["v"]]
-
-
-# Times
-
-
-@writes(datetime.date)
-def encode_date(value: datetime.date, encoder: Encoder) -> Node:
-    """A date goes as its ISO text."""
-    return {"~": "date", "v": value.isoformat()}
-
-
-@reads("date")
-def decode_date(node: Node, decoder: Decoder) -> datetime.date:
-    """Return a date."""
-    return datetime.date.fromisoformat(node["v"])
-
-
-@writes(datetime.datetime)
-def encode_datetime(value: datetime.datetime, encoder: Encoder) -> Node:
-    """A time stamp goes as its ISO text without zone, its zone, and its fold."""
-    return _with_zone(
-        {"~": "datetime", "v": value.replace(tzinfo=None).isoformat()}, value, encoder
-    )
-
-
-@reads("datetime")
-def decode_datetime(node: Node, decoder: Decoder) -> datetime.datetime:
-    """Return a time stamp."""
-    moment = datetime.datetime.fromisoformat(node["v"])
-    return moment.replace(tzinfo=decoder.value(node.get("z")), fold=node.get("f", 0))
-
-
-@writes(datetime.time)
-def encode_time(value: datetime.time, encoder: Encoder) -> Node:
-    """A time of day goes as its ISO text without zone, its zone, and its fold."""
-    return _with_zone({"~": "time", "v": value.replace(tzinfo=None).isoformat()}, value, encoder)
-
-
-@reads("time")
-def decode_time(node: Node, decoder: Decoder) -> datetime.time:
-    """Return a time of day."""
-    moment = datetime.time.fromisoformat(node["v"])
-    return moment.replace(tzinfo=decoder.value(node.get("z")), fold=node.get("f", 0))
-
-
-def _with_zone(node: Node, value: Any, encoder: Encoder) -> Node:
-    if value.tzinfo is not None:
-        node["z"] = encoder.node(value.tzinfo)
-    if value.fold:
-        node["f"] = 1
-    return node
-
-
-@writes(datetime.timedelta)
-def encode_timedelta(value: datetime.timedelta, encoder: Encoder) -> Node:
-    """A duration goes as days, seconds and microseconds."""
-    return {"~": "timedelta", "v": [value.days, value.seconds, value.microseconds]}
-
-
-@reads("timedelta")
-def decode_timedelta(node: Node, decoder: Decoder) -> datetime.timedelta:
-    """Return a duration."""
-    return datetime.timedelta(*decoder.values(node["v"]))
-
-
-@writes(datetime.timezone)
-def encode_timezone(value: datetime.timezone, encoder: Encoder) -> Node:
-    """A fixed zone goes as its offset and its name, if it was given one."""
-    return {"~": "timezone", "v": [encoder.node(item) for item in value.__getinitargs__()]}  # type: ignore[attr-defined]
-
-
-@reads("timezone")
-def decode_timezone(node: Node, decoder: Decoder) -> datetime.timezone:
-    """Return a fixed zone."""
-    # It gives back timezone.utc itself for no offset and no name.
-    return datetime.timezone(*decoder.values(node["v"]))
-
-
-@writes_kind(20, lambda kind: kind.__name__ == "ZoneInfo" and kind.__module__ == "zoneinfo")
-def encode_zone(value: Any, encoder: Encoder) -> Any:
-    """A named zone goes by its name; the other side has its own table of zones."""
-    if value.key is None:
-        from flyte_jupyter.wire.values.pickled import encode_pickle
-
-        return encode_pickle(value, encoder)
-    return {"~": "zone", "v": value.key}
-
-
-@reads("zone")
-def decode_zone(node: Node, decoder: Decoder) -> datetime.tzinfo:
-    """Return a named zone."""
-    import zoneinfo
-
-    try:
-        return zoneinfo.ZoneInfo(node["v"])
-    except zoneinfo.ZoneInfoNotFoundError:
-        raise Missing("tzdata", f"the time zone {node['v']!r} is unknown here") from None
 
 
 # Paths
