@@ -294,7 +294,7 @@ class Attempts:
         action, hand = attempt.action, attempt.hand
         hand.calls.pop(attempt.number, None)
         hand.peer.outbox.free(attempt.offered)
-        self._record.attempt_ended(action, attempt.started)
+        self._record.attempt_ended(action)
         policy = action.settings.reusable
         if hand.worker is not None and policy is None:
             self._when_gone(action, action.attempt, hand)

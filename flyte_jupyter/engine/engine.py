@@ -57,7 +57,7 @@ class Engine:
     def _main(self) -> None:
         try:
             self._loop = asyncio.SelectorEventLoop()
-            self.journal = Journal(self._state, self._loop.call_soon)
+            self.journal = Journal(self._state, self._loop)
         except BaseException as error:
             self._failure = error
             self._started.set()
@@ -152,18 +152,16 @@ class Engine:
 
     def _begin(self, run: RunState) -> None:
         request = run.request
-        self.journal.write(
-            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)",
-            (
-                run.name,
-                self.journal.owner,
-                request.options.project,
-                request.task,
-                request.target,
-                Phase.RUNNING,
-                run.created,
-                json.dumps({"labels": dict(request.options.labels)}),
-            ),
+        self.journal.put(
+            "runs",
+            (run.name,),
+            owner=self.journal.owner,
+            project=request.options.project,
+            task=request.task,
+            target=request.target,
+            phase=Phase.RUNNING,
+            created=run.created,
+            options=json.dumps({"labels": dict(request.options.labels)}),
         )
         run.phase = Phase.RUNNING
         run.emit("run", None, name=run.name, task=request.task, target=request.target)
@@ -184,10 +182,7 @@ class Engine:
 
     def _end(self, run: RunState, outcome: Outcome) -> None:
         run.phase = outcome.phase
-        self.journal.write(
-            "UPDATE runs SET phase=?, ended=? WHERE name=?",
-            (outcome.phase, time.time(), run.name),
-        )
+        self.journal.put("runs", (run.name,), phase=outcome.phase, ended=time.time())
 
         def told() -> None:
             run.emit("end", None, phase=str(outcome.phase), seconds=time.time() - run.created)

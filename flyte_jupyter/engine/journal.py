@@ -1,12 +1,14 @@
 """What happened, kept: a SQLite file beside the logs, written by the engine's thread alone.
 
-Rows that belong together are committed together, once for each turn of the engine's loop, so a
-thousand small results cost a handful of commits. A value of at most :data:`KEPT_AT_ONCE` bytes is
+What is known of a row is gathered and written with one statement, and rows are committed together,
+so a short call costs one commit and a thousand of them a handful. A value of at most :data:`KEPT_AT_ONCE` bytes is
 committed before it is shown; a larger one is written to a file behind the result.
 """
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 import os
 import socket
@@ -24,6 +26,8 @@ __all__ = ["KEPT_AT_ONCE", "Journal", "dump_value", "load_value"]
 VERSION = 1
 KEPT_AT_ONCE = 1 << 20
 LEASE = 15.0
+# What began is committed after this many seconds at the latest; what ended, before it is shown.
+PATIENCE = 0.01
 REMOTE_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "lustre", "gpfs", "ceph", "afs")
 
 SCHEMA = """
@@ -49,26 +53,34 @@ CREATE TABLE attempts (
 CREATE TABLE specs (hash TEXT PRIMARY KEY, settings TEXT) WITHOUT ROWID;
 """
 
+KEYS = {
+    "owners": ("id",),
+    "runs": ("name",),
+    "actions": ("run", "name"),
+    "attempts": ("run", "action", "number"),
+    "specs": ("hash",),
+}
+
 
 class Journal:
     """The journal of one engine.
 
     Args:
         folder: the state folder; the file, the logs and the large values lie there.
-        later: runs a callback soon on the engine's thread.
+        loop: the engine's loop.
 
     Raises:
         EngineError: the file was written by a newer version of the package.
     """
 
-    def __init__(self, folder: Path, later: Callable[[Callable[[], None]], Any]) -> None:
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
-        self._later = later
-        self._rows: list[tuple[str, tuple[Any, ...]]] = []
+        self._loop = loop
+        self._rows: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
         self._kept: list[Callable[[], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._known_specs: set[str] = set()
-        self._waiting = False
         path = folder / "journal.sqlite"
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
         mode = "DELETE" if _is_remote(folder) else "WAL"
@@ -76,10 +88,9 @@ class Journal:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._open_schema(path)
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{time.time():.3f}"
-        self.write(
-            "INSERT INTO owners VALUES (?, ?, ?, ?, ?)",
-            (self.owner, socket.gethostname(), os.getpid(), time.time(), time.time() + LEASE),
-        )
+        now = time.time()
+        host, pid = socket.gethostname(), os.getpid()
+        self.put("owners", (self.owner,), host=host, pid=pid, started=now, lease=now + LEASE)
 
     def _open_schema(self, path: Path) -> None:
         db = self._db
@@ -103,30 +114,42 @@ class Journal:
             db.execute("ROLLBACK")
             raise
 
-    def write(self, statement: str, row: tuple[Any, ...]) -> None:
-        """Add a row to the commit of this turn of the loop."""
-        self._rows.append((statement, row))
-        if not self._waiting:
-            self._waiting = True
-            self._later(self.flush)
+    def put(self, table: str, key: tuple[Any, ...], **columns: Any) -> None:
+        """Set columns of a row, which is made if it is not there.
+
+        What is put for one row before it is committed becomes one statement.
+
+        Args:
+            table: name of the table.
+            key: values of its primary key, in the order of the schema.
+            columns: the columns to set.
+        """
+        row = self._rows.get((table, key))
+        if row is None:
+            self._rows[table, key] = columns
+            if self._timer is None:
+                self._timer = self._loop.call_later(PATIENCE, self.flush)
+        else:
+            row.update(columns)
 
     def when_kept(self, callback: Callable[[], None]) -> None:
-        """Call back once everything written so far is committed."""
-        if self._rows:
-            self._kept.append(callback)
-        else:
-            callback()
+        """Call back once everything put so far is committed: at the end of this turn."""
+        if not self._kept:
+            self._loop.call_soon(self.flush)
+        self._kept.append(callback)
 
     def flush(self) -> None:
-        """Commit what was written, then tell those who wait for it."""
-        self._waiting = False
-        rows, self._rows = self._rows, []
+        """Commit what was put, then tell those who wait for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        rows, self._rows = self._rows, {}
         kept, self._kept = self._kept, []
         if rows:
             execute = self._db.execute
             execute("BEGIN IMMEDIATE")
-            for statement, row in rows:
-                execute(statement, row)
+            for (table, key), columns in rows.items():
+                execute(_upsert(table, tuple(columns)), (*key, *columns.values()))
             execute("COMMIT")
         for callback in kept:
             callback()
@@ -135,13 +158,11 @@ class Journal:
         """Keep the settings behind a hash, once."""
         if digest not in self._known_specs:
             self._known_specs.add(digest)
-            self.write(
-                "INSERT OR IGNORE INTO specs VALUES (?, ?)", (digest, json.dumps(settings()))
-            )
+            self.put("specs", (digest,), settings=json.dumps(settings()))
 
     def renew_lease(self) -> None:
         """Say that this engine still lives."""
-        self.write("UPDATE owners SET lease=? WHERE id=?", (time.time() + LEASE, self.owner))
+        self.put("owners", (self.owner,), lease=time.time() + LEASE)
 
     def log_file(self, run: str, action: str, attempt: int) -> Path:
         """Return the path of an attempt's log; the folder exists."""
@@ -164,6 +185,18 @@ class Journal:
         """Commit and close."""
         self.flush()
         self._db.close()
+
+
+@functools.cache
+def _upsert(table: str, columns: tuple[str, ...]) -> str:
+    keys = KEYS[table]
+    names = ", ".join((*keys, *columns))
+    marks = ", ".join("?" * (len(keys) + len(columns)))
+    changes = ", ".join(f"{name}=excluded.{name}" for name in columns)
+    return (
+        f"INSERT INTO {table} ({names}) VALUES ({marks}) "
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+    )
 
 
 def dump_value(packed: Packed) -> bytes:

@@ -36,21 +36,18 @@ class Recorder:
         inputs = self._small(action.inputs)
         if inputs is None:
             self._write_behind(action, action.inputs, "inputs")
-        self.journal.write(
-            "INSERT INTO actions VALUES (?,?,?,?,?,?,?,?,NULL,?,?,NULL,?,NULL,NULL,NULL)",
-            (
-                action.run.name,
-                action.name,
-                action.identity,
-                action.parent.name if action.parent else None,
-                action.unit.name,
-                action.unit.environment,
-                self._spec(action),
-                action.unit.capsule_hash,
-                action.phase,
-                action.created,
-                inputs,
-            ),
+        self.journal.put(
+            "actions",
+            (action.run.name, action.name),
+            identity=action.identity,
+            parent=action.parent.name if action.parent else None,
+            task=action.unit.name,
+            environment=action.unit.environment,
+            spec=self._spec(action),
+            capsule=action.unit.capsule_hash,
+            phase=action.phase,
+            created=action.created,
+            inputs=inputs,
         )
 
     def _spec(self, action: Action) -> str:
@@ -67,21 +64,15 @@ class Recorder:
 
     def attempt(self, action: Action, started: float, worker: str) -> None:
         """Record that an attempt has started."""
-        self.journal.write(
-            "INSERT INTO attempts VALUES (?, ?, ?, 'running', ?, ?, NULL, NULL, NULL, NULL)",
-            (action.run.name, action.name, action.attempt, worker, started),
-        )
+        self.journal.put("attempts", _key(action), phase="running", worker=worker, started=started)
 
-    def attempt_ended(self, action: Action, started: float) -> None:
+    def attempt_ended(self, action: Action) -> None:
         """Record that an attempt has ended, and close its log."""
-        log = self._logs.pop((action.run.name, action.name, action.attempt), None)
+        key = _key(action)
+        log = self._logs.pop(key, None)
         if log is not None:
             log.close()
-        now = time.time()
-        self.journal.write(
-            "UPDATE attempts SET phase='ended', ended=? WHERE run=? AND action=? AND number=?",
-            (now, action.run.name, action.name, action.attempt),
-        )
+        self.journal.put("attempts", key, phase="ended", ended=time.time())
 
     def usage(self, action: Action, number: int, record: ExitRecord) -> None:
         """Record what the worker of an attempt used."""
@@ -94,20 +85,12 @@ class Recorder:
             peak_memory=record.peak_memory,
             cpu_seconds=record.cpu_seconds,
         )
-        exit_text = dump_json(
-            {"code": record.code, "signal": record.signal, "cause": record.cause}
-        )
-        self.journal.write(
-            "UPDATE attempts SET peak_memory=?, cpu_seconds=?, exit=? "
-            "WHERE run=? AND action=? AND number=?",
-            (
-                record.peak_memory,
-                record.cpu_seconds,
-                exit_text,
-                action.run.name,
-                action.name,
-                number,
-            ),
+        self.journal.put(
+            "attempts",
+            (action.run.name, action.name, number),
+            peak_memory=record.peak_memory,
+            cpu_seconds=record.cpu_seconds,
+            exit=dump_json({"code": record.code, "signal": record.signal, "cause": record.cause}),
         )
 
     def outcome(self, action: Action, outcome: Outcome) -> None:
@@ -127,14 +110,18 @@ class Recorder:
                     "remedy": failure.remedy,
                 }
             )
-        self.journal.write(
-            "UPDATE actions SET phase=?, ended=?, output=?, error=? WHERE run=? AND name=?",
-            (outcome.phase, time.time(), output, error, action.run.name, action.name),
+        self.journal.put(
+            "actions",
+            (action.run.name, action.name),
+            phase=outcome.phase,
+            ended=time.time(),
+            output=output,
+            error=error,
         )
 
     def log(self, action: Action, stream: str, text: str) -> None:
         """Keep a piece of an attempt's log and say it."""
-        key = (action.run.name, action.name, action.attempt)
+        key = _key(action)
         log = self._logs.get(key)
         if log is None:
             path = self.journal.log_file(*key)
@@ -158,9 +145,11 @@ class Recorder:
 
         def written(future: asyncio.Future[None]) -> None:
             if role == "output" and not future.cancelled() and future.exception() is None:
-                self.journal.write(
-                    "UPDATE actions SET output_file=? WHERE run=? AND name=?",
-                    (path.name, action.run.name, action.name),
-                )
+                key = (action.run.name, action.name)
+                self.journal.put("actions", key, output_file=path.name)
 
         self._loop.run_in_executor(None, write).add_done_callback(written)
+
+
+def _key(action: Action) -> tuple[str, str, int]:
+    return (action.run.name, action.name, action.attempt)
