@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
-from flyte_jupyter.spec.naming import check_label, check_service_account, check_variable, shown
+from flyte_jupyter.spec.naming import (
+    check_label,
+    check_service_account,
+    check_variable,
+    kind,
+    shown,
+)
 from flyte_jupyter.spec.quantity import parse_bytes
 from flyte_jupyter.spec.variables import Variables
 
@@ -18,14 +24,13 @@ def env_vars(value: Any) -> Variables | None:
         return value
     if not isinstance(value, Mapping):
         raise SpecTypeError(
-            f"env_vars={shown(value)} is a {type(value).__name__}; "
-            "give a dict such as {'MODE': 'fast'}."
+            f"env_vars={shown(value)} is {kind(value)}; give a dict such as {{'MODE': 'fast'}}."
         )
     for name, text in value.items():
         check_variable("env_vars", name)
         if text is not None and not isinstance(text, str):
             raise SpecTypeError(
-                f"env_vars: {name}={shown(text)} is a {type(text).__name__}; write {str(text)!r}."
+                f"env_vars: {name}={shown(text)} is {kind(text)}; write {str(text)!r}."
             )
         if text is not None and "\0" in text:
             raise SpecError(f"env_vars: {name} has a null character, which no variable can hold.")
@@ -38,9 +43,7 @@ def flag(name: str) -> Callable[[Any], bool | None]:
     def check(value: Any) -> bool | None:
         if value is None or isinstance(value, bool):
             return value
-        raise SpecTypeError(
-            f"{name}={shown(value)} is a {type(value).__name__}; give True or False."
-        )
+        raise SpecTypeError(f"{name}={shown(value)} is {kind(value)}; give True or False.")
 
     return check
 
@@ -51,7 +54,7 @@ def line(name: str) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
         if value is None or isinstance(value, str):
             return value or None
-        raise SpecTypeError(f"{name}={shown(value)} is a {type(value).__name__}; give a string.")
+        raise SpecTypeError(f"{name}={shown(value)} is {kind(value)}; give a string.")
 
     return check
 
@@ -100,7 +103,7 @@ def inline(value: Any) -> int | None:
         return parse_bytes(value, "max_inline_io_bytes")
     if isinstance(value, bool) or not isinstance(value, int):
         raise SpecTypeError(
-            f"max_inline_io_bytes={shown(value)} is a {type(value).__name__}; "
+            f"max_inline_io_bytes={shown(value)} is {kind(value)}; "
             "give bytes as a whole number, or a quantity such as '100Mi'."
         )
     if value < 0:

@@ -15,7 +15,7 @@ from flyte_jupyter.spec.accelerators import (
     find_type,
     maker_of,
 )
-from flyte_jupyter.spec.naming import did_you_mean, listing, shown
+from flyte_jupyter.spec.naming import did_you_mean, kind, listing, shown
 
 __all__ = [
     "AMD_GPU",
@@ -215,7 +215,7 @@ def parse_gpu(value: Any, field: str = "gpu") -> Device | None:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise SpecTypeError(
-            f"{field}={shown(value)} is a {type(value).__name__}; give a count (1), a type with "
+            f"{field}={shown(value)} is {kind(value)}; give a count (1), a type with "
             "its count ('A100:2') or GPU('A100', 2)."
         )
     if isinstance(value, int):
@@ -233,7 +233,7 @@ def parse_gpu(value: Any, field: str = "gpu") -> Device | None:
             f"{field}={value!r} has no count after the colon; write '{row.name}:1', "
             f"or as many as you need."
         )
-    _check_quantity(int(count), row.name, row.most)
+    _check_quantity(int(count), row.name, row.most, f"{field}={value!r}")
     return Device(row.device_class, row.name, int(count))
 
 
@@ -262,7 +262,7 @@ def _device(device_class: str, name: Any, quantity: Any, partition: Any) -> Devi
         return Device(device_class, None, quantity)
     if not isinstance(name, str):
         raise SpecTypeError(
-            f"device={shown(name)} is a {type(name).__name__}; "
+            f"device={shown(name)} is {kind(name)}; "
             f"give a type, such as {_example(device_class)!r}."
         )
     row = find_type(name, device_class)
@@ -270,10 +270,12 @@ def _device(device_class: str, name: Any, quantity: Any, partition: Any) -> Devi
         other = find_type(name)
         if other is not None:
             raise SpecError(
-                f"device={name!r} is no {device_class}; "
+                f"device={name!r} is no {_MAKERS[device_class]}; "
                 f"write {_MAKERS[other.device_class]}({other.name!r})."
             )
-        raise SpecError(f"device={name!r} names no {device_class}{_type_hint(name, device_class)}")
+        raise SpecError(
+            f"device={name!r} names no {_MAKERS[device_class]}{_type_hint(name, device_class)}"
+        )
     return Device(device_class, row.name, quantity, partition)
 
 
@@ -311,16 +313,14 @@ def _counted(count: int, field: str, value: Any) -> Device | None:
     return Device("GPU", None, count) if count else None
 
 
-def _check_quantity(quantity: Any, name: str, most: int | None) -> None:
+def _check_quantity(quantity: Any, name: str, most: int | None, given: str = "") -> None:
     if isinstance(quantity, bool) or not isinstance(quantity, int):
-        raise SpecTypeError(
-            f"quantity={shown(quantity)} is a {type(quantity).__name__}; give a whole number."
-        )
+        raise SpecTypeError(f"quantity={shown(quantity)} is {kind(quantity)}; give a whole number.")
+    given = given or f"quantity={quantity}"
     if quantity < 1:
-        raise SpecError(f"quantity={quantity} of {name} is none; give at least 1.")
+        raise SpecError(f"{given} asks for no {name}; give at least 1.")
     if most is not None and quantity > most:
-        raise SpecError(f"quantity={quantity} of {name} is more than one machine has; "
-                        f"give at most {most}.")  # fmt: skip
+        raise SpecError(f"{given} asks for {quantity} {name}, but one machine has at most {most}.")
 
 
 def _check_partition(row: DeviceType, partition: Any) -> None:

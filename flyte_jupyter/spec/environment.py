@@ -297,7 +297,7 @@ def _environments(given: Any) -> tuple[TaskEnvironment, ...]:
         )
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise SpecTypeError(
-            f"depends_on={naming.shown(given)} is a {type(given).__name__}; "
+            f"depends_on={naming.shown(given)} is {naming.kind(given)}; "
             "give a list of environments."
         )
     environments = tuple(given)
@@ -314,7 +314,7 @@ def _environments(given: Any) -> tuple[TaskEnvironment, ...]:
             )
         if not isinstance(environment, TaskEnvironment):
             raise SpecTypeError(
-                f"depends_on: {naming.shown(environment)} is a {type(environment).__name__}; "
+                f"depends_on: {naming.shown(environment)} is {naming.kind(environment)}; "
                 "give environments."
             )
     return environments

@@ -10,7 +10,7 @@ from flyte_jupyter.errors import SpecError, SpecTypeError
 from flyte_jupyter.spec import imagefiles, layers
 from flyte_jupyter.spec import imagenames as grammar
 from flyte_jupyter.spec.layers import Base, Layer
-from flyte_jupyter.spec.naming import check_variable, did_you_mean, listing, shown
+from flyte_jupyter.spec.naming import check_variable, did_you_mean, kind, listing, shown
 from flyte_jupyter.spec.secret import secrets_of
 
 __all__ = ["Image", "image_of"]
@@ -29,7 +29,7 @@ class Image:
         registry_secret: name of the secret that opens the registry, or None.
     """
 
-    base: Base
+    base: Base = None  # type: ignore[assignment]
     layers: tuple[Layer, ...] = ()
     name: str | None = None
     registry: str | None = None
@@ -239,6 +239,12 @@ class Image:
             SpecTypeError: something else than strings.
         """
         given = (commands,) if isinstance(commands, str) else tuple(commands or ())
+        for command in given:
+            if isinstance(command, (list, tuple)):
+                raise SpecTypeError(
+                    f"with_commands: {shown(command)} is {kind(command)}; "
+                    f"did you mean {' '.join(map(str, command))!r}?"
+                )
         lines = grammar.words("with_commands", given)
         return self._with(layers.Commands(lines, secrets_of(secret_mounts) or ()))
 
@@ -251,15 +257,14 @@ class Image:
         """
         if not isinstance(env_vars, Mapping):
             raise SpecTypeError(
-                f"env_vars={shown(env_vars)} is a {type(env_vars).__name__}; "
+                f"env_vars={shown(env_vars)} is {kind(env_vars)}; "
                 "give a dict such as {'MODE': 'fast'}."
             )
         for name, value in env_vars.items():
             check_variable("env_vars", name)
             if not isinstance(value, str):
                 raise SpecTypeError(
-                    f"env_vars: {name}={shown(value)} is a {type(value).__name__}; "
-                    f"write {str(value)!r}."
+                    f"env_vars: {name}={shown(value)} is {kind(value)}; write {str(value)!r}."
                 )
         return self._with(layers.EnvVars(tuple(sorted(env_vars.items()))))
 
@@ -401,6 +406,6 @@ def image_of(value: Any) -> Image:
     if isinstance(value, str):
         return Image(layers.Reference(grammar.check_reference("image", value)))
     raise SpecTypeError(
-        f"image={shown(value)} is a {type(value).__name__}; give an Image, "
+        f"image={shown(value)} is {kind(value)}; give an Image, "
         "a reference such as 'python:3.12-slim', or 'auto'."
     )

@@ -10,7 +10,7 @@ from typing import Any
 from flyte_jupyter.errors import SpecError, SpecTypeError
 from flyte_jupyter.spec import layers
 from flyte_jupyter.spec.hashing import digest, digest_file, digest_folder
-from flyte_jupyter.spec.naming import closest, shown
+from flyte_jupyter.spec.naming import closest, kind, shown
 
 __all__ = [
     "python_version",
@@ -164,17 +164,17 @@ def refreshed(part: Any) -> Any:
 
 def _existing(field: str, value: Any, folder: bool) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise SpecTypeError(f"{field}={shown(value)} is a {type(value).__name__}; give a path.")
+        raise SpecTypeError(f"{field}={shown(value)} is {kind(value)}; give a path.")
     path = os.path.abspath(os.path.expanduser(os.fspath(value)))
     if (os.path.isdir if folder else os.path.isfile)(path):
         return path
-    kind, other = ("folder", "file") if folder else ("file", "folder")
+    wanted, other = ("folder", "file") if folder else ("file", "folder")
     if os.path.exists(path):
-        raise SpecError(f"{field}={shown(str(value))} is a {other}; give a {kind}.")
+        raise SpecError(f"{field}={shown(str(value))} is a {other}; give a {wanted}.")
     beside, name = os.path.split(path)
     found = closest(name, os.listdir(beside)) if os.path.isdir(beside) else None
     near = f"; did you mean {os.path.join(os.path.dirname(str(value)), found)!r}?" if found else "."
-    raise SpecError(f"{field}={shown(str(value))}: there is no such {kind} in {beside!r}{near}")
+    raise SpecError(f"{field}={shown(str(value))}: there is no such {wanted} in {beside!r}{near}")
 
 
 def _read(read: Any, path: str) -> str:

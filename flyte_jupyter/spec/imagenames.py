@@ -6,7 +6,7 @@ import re
 from typing import Any, Iterable
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
-from flyte_jupyter.spec.naming import did_you_mean, listing, shown
+from flyte_jupyter.spec.naming import did_you_mean, kind, listing, shown
 from flyte_jupyter.spec.secret import secrets_of
 
 __all__ = [
@@ -65,14 +65,14 @@ def check_reference(field: str, value: Any) -> str:
     """
     if not isinstance(value, str):
         raise SpecTypeError(
-            f"{field}={shown(value)} is a {type(value).__name__}; "
-            "give a reference such as 'python:3.12-slim'."
+            f"{field}={shown(value)} is {kind(value)}; give a reference such as 'python:3.12-slim'."
         )
     if _is_reference(value):
         return value
     path, colon, tag = value.strip().rpartition(":")
     plain = re.sub(r"^(?:https?|docker|oci)://", "", value.strip()).rstrip("/:")
     fixed = plain if "://" in value else (path.lower() + colon + tag if colon else value.lower())
+    fixed = ":".join(fixed.split())
     hint = f"; did you mean {fixed!r}?" if _is_reference(fixed) else "."
     raise SpecError(
         f"{field}={shown(value)} is no image reference: write [registry/]path[:tag], "
@@ -145,11 +145,10 @@ def words(method: str, given: Iterable[Any]) -> tuple[str, ...]:
     for word in items:
         if isinstance(word, (list, tuple, set)):
             raise SpecTypeError(
-                f"{method}: {shown(word)} is a {type(word).__name__}; "
-                f"did you mean {method}(*{shown(word)})?"
+                f"{method}: {shown(word)} is {kind(word)}; did you mean {method}(*{shown(word)})?"
             )
         if not isinstance(word, str):
-            raise SpecTypeError(f"{method}: {shown(word)} is a {type(word).__name__}; "
+            raise SpecTypeError(f"{method}: {shown(word)} is {kind(word)}; "
                                 "give strings.")  # fmt: skip
         if not word.strip():
             raise SpecError(f"{method}: {word!r} is empty; leave it out.")
@@ -173,10 +172,10 @@ def index_options(
                 "write one such as 'https://example.org/simple'."
             )
     if not isinstance(pre, bool):
-        raise SpecTypeError(f"pre={shown(pre)} is a {type(pre).__name__}; give True or False.")
+        raise SpecTypeError(f"pre={shown(pre)} is {kind(pre)}; give True or False.")
     if extra_args is not None and not isinstance(extra_args, str):
         raise SpecTypeError(
-            f"extra_args={shown(extra_args)} is a {type(extra_args).__name__}; give one string."
+            f"extra_args={shown(extra_args)} is {kind(extra_args)}; give one string."
         )
     return index_url, urls, pre, extra_args, secrets_of(secret_mounts) or ()
 

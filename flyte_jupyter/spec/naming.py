@@ -15,6 +15,7 @@ __all__ = [
     "check_variable",
     "closest",
     "did_you_mean",
+    "kind",
     "listing",
     "shown",
     "variable_name",
@@ -39,6 +40,14 @@ def shown(value: Any, limit: int = 80) -> str:
     except Exception:  # the value is the user's, and so is its repr
         text = object.__repr__(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def kind(value: Any) -> str:
+    """Return the type of a value as a sentence says it: ``an int``, ``a dict``, ``no value``."""
+    if value is None:
+        return "no value"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
 
 
 def listing(words: Iterable[str], joint: str = "or") -> str:
@@ -78,7 +87,7 @@ def check_text(field: str, value: Any) -> str:
         SpecError: it is empty.
     """
     if not isinstance(value, str):
-        raise SpecTypeError(f"{field}={shown(value)} is a {type(value).__name__}; give a string.")
+        raise SpecTypeError(f"{field}={shown(value)} is {kind(value)}; give a string.")
     if not value.strip():
         raise SpecError(f"{field}={value!r} is empty; give at least one character.")
     return value
@@ -103,7 +112,10 @@ def check_environment_name(value: Any) -> str:
 
 
 def _suggestion(name: str) -> str:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+    from unicodedata import normalize
+
+    plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", plain).lower()
     joints = "_" if "_" in name and "-" not in name else "-"
     fixed = re.sub(r"[^a-z0-9]+", joints, spaced).strip("-_")
     return f"; did you mean {fixed!r}?" if re.fullmatch(_ENVIRONMENT, fixed) else "."
@@ -154,7 +166,7 @@ def check_variable(field: str, value: Any) -> str:
     """
     if not isinstance(value, str):
         raise SpecTypeError(
-            f"{field}: the variable name {shown(value)} is a {type(value).__name__}; give a string."
+            f"{field}: the variable name {shown(value)} is {kind(value)}; give a string."
         )
     if not re.fullmatch(_VARIABLE, value):
         fixed = re.sub(r"\W", "_", value, flags=re.ASCII)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
-from flyte_jupyter.spec.naming import check_label, shown
+from flyte_jupyter.spec.naming import check_label, kind, shown
 
 __all__ = ["PodTemplate", "pod_template_of"]
 
@@ -42,7 +42,7 @@ class PodTemplate:
         spec = _manifest(pod_spec)
         if spec is not None and not isinstance(spec, dict):
             raise SpecTypeError(
-                f"pod_spec={shown(pod_spec)} is a {type(pod_spec).__name__}; "
+                f"pod_spec={shown(pod_spec)} is {kind(pod_spec)}; "
                 "give a dict in the spelling of manifests, or a V1PodSpec."
             )
         content = {
@@ -123,7 +123,7 @@ def pod_template_of(value: Any) -> PodTemplate | str | None:
     if isinstance(value, dict) or hasattr(value, "attribute_map"):
         return PodTemplate(value)
     raise SpecTypeError(
-        f"pod_template={shown(value)} is a {type(value).__name__}; "
+        f"pod_template={shown(value)} is {kind(value)}; "
         "give PodTemplate(pod_spec={...}) or the name of a template in the cluster."
     )
 
@@ -145,7 +145,7 @@ def _strings(name: str, value: Any) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise SpecTypeError(f"{name}={shown(value)} is a {type(value).__name__}; give a dict.")
+        raise SpecTypeError(f"{name}={shown(value)} is {kind(value)}; give a dict.")
     for key, item in value.items():
         if not isinstance(key, str) or not isinstance(item, str):
             raise SpecTypeError(

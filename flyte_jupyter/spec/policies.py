@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Iterable
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
-from flyte_jupyter.spec.naming import check_text, did_you_mean, listing, shown
+from flyte_jupyter.spec.naming import check_text, did_you_mean, kind, listing, shown
 
 __all__ = ["Backoff", "Cache", "RetryStrategy", "ReusePolicy", "Timeout"]
 
@@ -65,14 +65,12 @@ class Cache(_Shown):
     max_age: timedelta | None = None
 
     def __post_init__(self) -> None:
-        _set(self, "behavior", _behavior(self.behavior))
+        _set(self, "behavior", _behavior("behavior", self.behavior))
         if self.version_override is not None:
             check_text("version_override", self.version_override)
         _flag("serialize", self.serialize)
         if not isinstance(self.salt, str):
-            raise SpecTypeError(
-                f"salt={shown(self.salt)} is a {type(self.salt).__name__}; give a string."
-            )
+            raise SpecTypeError(f"salt={shown(self.salt)} is {kind(self.salt)}; give a string.")
         _set(self, "ignored_inputs", _names("ignored_inputs", self.ignored_inputs))
         if self.policies:
             raise SpecError(
@@ -87,7 +85,7 @@ class Cache(_Shown):
         """Return the policy for what ``cache=`` takes: a behaviour, a bool, a `Cache` or None."""
         if value is None or isinstance(value, Cache):
             return value
-        return cls(_behavior(value))
+        return cls(_behavior("cache", value))
 
     @property
     def enabled(self) -> bool:
@@ -121,7 +119,7 @@ class Backoff(_Shown):
         _set(self, "cap", _span("cap", self.cap))
         if isinstance(self.factor, bool) or not isinstance(self.factor, (int, float)):
             raise SpecTypeError(
-                f"factor={shown(self.factor)} is a {type(self.factor).__name__}; give a number."
+                f"factor={shown(self.factor)} is {kind(self.factor)}; give a number."
             )
         if not 1 <= self.factor < float("inf"):
             raise SpecError(f"factor={self.factor!r} is below 1 or has no end; give 1 or more.")
@@ -159,10 +157,10 @@ class RetryStrategy(_Shown):
     backoff: Backoff | None = None
 
     def __post_init__(self) -> None:
-        _whole("retries", self.count, 0)
+        _whole("count", self.count, 0)
         if self.backoff is not None and not isinstance(self.backoff, Backoff):
             raise SpecTypeError(
-                f"backoff={shown(self.backoff)} is a {type(self.backoff).__name__}; "
+                f"backoff={shown(self.backoff)} is {kind(self.backoff)}; "
                 "give Backoff(base=timedelta(seconds=1))."
             )
 
@@ -285,7 +283,7 @@ class ReusePolicy(_Shown):
                 f"reusable={value!r} is a number; did you mean ReusePolicy(replicas={value})?"
             )
         raise SpecTypeError(
-            f"reusable={shown(value)} is a {type(value).__name__}; "
+            f"reusable={shown(value)} is {kind(value)}; "
             "give ReusePolicy(replicas=2, idle_ttl=60), or 'off'."
         )
 
@@ -294,12 +292,12 @@ def _set(policy: Any, name: str, value: Any) -> None:
     object.__setattr__(policy, name, value)
 
 
-def _behavior(value: Any) -> str:
+def _behavior(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "auto" if value else "disable"
     if not isinstance(value, str):
         raise SpecTypeError(
-            f"cache={shown(value)} is a {type(value).__name__}; give 'auto', 'override', "
+            f"{name}={shown(value)} is {kind(value)}; give 'auto', 'override', "
             "'disable' or Cache(...)."
         )
     word = value.strip().lower()
@@ -307,8 +305,8 @@ def _behavior(value: Any) -> str:
     if word not in _BEHAVIORS:
         hint = did_you_mean(word, (*_BEHAVIORS, *_SWITCHES))
         raise SpecError(
-            f"cache={value!r} is no behaviour"
-            + (hint or f"; take {listing([repr(name) for name in _BEHAVIORS])}.")
+            f"{name}={value!r} is no behaviour"
+            + (hint or f"; take {listing([repr(known) for known in _BEHAVIORS])}.")
         )
     return word
 
@@ -334,18 +332,14 @@ def _replicas(value: Any) -> tuple[int, int]:
 
 def _whole(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise SpecTypeError(
-            f"{name}={shown(value)} is a {type(value).__name__}; give a whole number."
-        )
+        raise SpecTypeError(f"{name}={shown(value)} is {kind(value)}; give a whole number.")
     if value < least:
         raise SpecError(f"{name}={value!r} is below {least}; give {least} or more.")
 
 
 def _flag(name: str, value: Any) -> None:
     if not isinstance(value, bool):
-        raise SpecTypeError(
-            f"{name}={shown(value)} is a {type(value).__name__}; give True or False."
-        )
+        raise SpecTypeError(f"{name}={shown(value)} is {kind(value)}; give True or False.")
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:
@@ -363,7 +357,7 @@ def _span(name: str, value: Any) -> timedelta | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):
         raise SpecTypeError(
-            f"{name}={shown(value)} is a {type(value).__name__}; "
+            f"{name}={shown(value)} is {kind(value)}; "
             "give seconds, or a timedelta such as timedelta(minutes=5)."
         )
     try:

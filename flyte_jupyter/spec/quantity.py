@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
-from flyte_jupyter.spec.naming import shown
+from flyte_jupyter.spec.naming import kind, shown
 
 __all__ = ["format_bytes", "format_cpu", "parse_bytes", "parse_cpu"]
 
@@ -20,6 +20,8 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 
 # A container below this size cannot start, so a smaller amount is a forgotten unit.
 _LEAST_BYTES = 1024 * 1024
+
+_MOST_MILLIS = 10_000 * 1000
 
 _CPU_RULE = "write cores (2, 0.5, '2') or millicores ('500m')"
 _BYTES_RULE = "write a number and a unit, such as '512Mi', '4Gi' or '1G'"
@@ -37,7 +39,7 @@ def parse_cpu(value: Any, field: str = "cpu") -> int:
         SpecError: no quantity, negative, or finer than a millicore.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise SpecTypeError(f"{field}={shown(value)} is a {type(value).__name__}; {_CPU_RULE}.")
+        raise SpecTypeError(f"{field}={shown(value)} is {kind(value)}; {_CPU_RULE}.")
     scaled = _scaled(str(value), power=3)
     if scaled is None:
         raise SpecError(f"{field}={value!r} is not an amount of CPU; {_CPU_RULE}{_cpu_hint(value)}")
@@ -46,6 +48,10 @@ def parse_cpu(value: Any, field: str = "cpu") -> int:
         raise SpecError(f"{field}={value!r} is negative; {_CPU_RULE}.")
     if not exact:
         raise SpecError(f"{field}={value!r} is finer than one millicore; {_CPU_RULE}.")
+    if millis > _MOST_MILLIS:
+        raise SpecError(
+            f"{field}={value!r} is {millis // 1000} cores, more than any machine has; {_CPU_RULE}."
+        )
     return millis
 
 
@@ -62,7 +68,7 @@ def parse_bytes(value: Any, field: str = "memory") -> int:
         SpecError: no quantity, negative, or so small that the unit must be missing.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise SpecTypeError(f"{field}={shown(value)} is a {type(value).__name__}; {_BYTES_RULE}.")
+        raise SpecTypeError(f"{field}={shown(value)} is {kind(value)}; {_BYTES_RULE}.")
     if not isinstance(value, str):
         raise SpecTypeError(f"{field}={value!r} has no unit; did you mean {_with_unit(value)!r}?")
     scaled = _scaled(value, power=0)
@@ -73,7 +79,7 @@ def parse_bytes(value: Any, field: str = "memory") -> int:
         raise SpecError(f"{field}={value!r} is negative; {_BYTES_RULE}.")
     if 0 < count < _LEAST_BYTES:
         raise SpecError(
-            f"{field}={value!r} is only {count} bytes, less than 1Mi; "
+            f"{field}={value!r} is less than 1Mi, too little to be meant; "
             f"did you mean {_larger(value)!r}?"
         )
     return count

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterable, Optional
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
 from flyte_jupyter.spec.devices import Device, accelerator_of, parse_gpu
-from flyte_jupyter.spec.naming import did_you_mean, listing, shown
+from flyte_jupyter.spec.naming import did_you_mean, kind, listing, shown
 from flyte_jupyter.spec.quantity import format_bytes, format_cpu, parse_bytes, parse_cpu
 
 __all__ = ["AUTO", "Resources", "combine"]
@@ -86,7 +86,7 @@ class Resources:
                 )
             memory = mem
         cpu_pair = _pair("cpu", cpu, parse_cpu)
-        memory_pair = _pair("memory", memory, _amount)
+        memory_pair = _pair("memory" if mem is None else "mem", memory, _amount)
         device = None if gpu is None else parse_gpu(gpu)
         disk_bytes = None if disk is None else _amount(disk, "disk")
         shm_bytes: Any = shm if shm == AUTO or shm is None else _amount(shm, "shm")
@@ -224,8 +224,7 @@ def check_resources(name: str, value: Any) -> Resources | None:
         inner = ", ".join(f"{key}={item!r}" for key, item in value.items())
         raise SpecTypeError(f"{name}={shown(value)} is a dict; did you mean Resources({inner})?")
     raise SpecTypeError(
-        f"{name}={shown(value)} is a {type(value).__name__}; "
-        "give Resources(cpu=..., memory=..., gpu=...)."
+        f"{name}={shown(value)} is {kind(value)}; give Resources(cpu=..., memory=..., gpu=...)."
     )
 
 
@@ -233,10 +232,17 @@ def _with_limits(asked: Resources | None, ceiling: Resources) -> Resources:
     for name in ("cpu", "memory"):
         if isinstance(getattr(ceiling, name), tuple):
             raise SpecError(
-                f"limits: {name}={getattr(ceiling, name)!r} is a pair; limits= takes the upper "
-                f"end only, or write resources=Resources({name}={getattr(ceiling, name)!r})."
+                f"limits: {name}={getattr(ceiling, name)!r} is a pair; give one value, "
+                f"or write resources=Resources({name}={getattr(ceiling, name)!r})."
             )
     base = asked or Resources()
+    for name in ("cpu", "memory"):
+        low, high = (getattr(part, f"{name}_request") for part in (base, ceiling))
+        if low and high and low > high:
+            raise SpecError(
+                f"resources ask for {name}={getattr(base, name)!r} and limits allow "
+                f"{name}={getattr(ceiling, name)!r}; a limit is not below its request."
+            )
     merged: dict[str, Any] = {}
     for name in FIELDS:
         low, high = getattr(base, name), getattr(ceiling, name)
@@ -373,11 +379,11 @@ def _frozen(value: Any) -> Any:
 _FOREIGN = {
     "memory_limit": "memory=(request, limit)",
     "cpu_limit": "cpu=(request, limit)",
-    "storage": "disk=",
-    "ephemeral_storage": "disk=",
-    "cpus": "cpu=",
-    "gpus": "gpu=",
-    "ram": "memory=",
+    "storage": "disk=...",
+    "ephemeral_storage": "disk=...",
+    "cpus": "cpu=...",
+    "gpus": "gpu=...",
+    "ram": "memory=...",
     "accelerator": "gpu='A100:1', or accelerator= on the environment",
     "partition": "gpu=GPU('A100', 1, partition='1g.5gb')",
 }
@@ -385,6 +391,6 @@ _FOREIGN = {
 
 def _unknown(name: str, known: Iterable[str] = (*FIELDS, "mem")) -> SpecTypeError:
     if name in _FOREIGN:
-        return SpecTypeError(f"Resources has no {name}; write {_FOREIGN[name]}.")
+        return SpecTypeError(f"Resources has no {name}; did you mean {_FOREIGN[name]}?")
     hint = did_you_mean(name, known) or f"; it takes {listing(known, 'and')}."
     return SpecTypeError(f"Resources has no {name}{hint}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_jupyter.errors import SpecError, SpecTypeError
-from flyte_jupyter.spec.naming import check_text, check_variable, shown
+from flyte_jupyter.spec.naming import check_text, check_variable, kind, shown
 
 __all__ = ["Secret", "secrets_of"]
 
@@ -44,9 +44,7 @@ class Secret:
                 continue
             # the text may be the secret itself, given by mistake: errors must not repeat it
             if not isinstance(value, str):
-                raise SpecTypeError(
-                    f"Secret {name}= takes a name as a string, not a {type(value).__name__}."
-                )
+                raise SpecTypeError(f"Secret {name}= takes a name as a string, not {kind(value)}.")
             if not re.fullmatch(_WORD, value) or len(value) > 253:
                 raise SpecError(
                     f"Secret {name}= takes a name: letters, digits, '-', '_' and '.', with a "
@@ -105,7 +103,7 @@ def secrets_of(value: Any) -> tuple[Secret, ...] | None:
             item = Secret(item)
         if not isinstance(item, Secret):
             raise SpecTypeError(
-                f"secrets= takes names and Secret(...), not a {type(item).__name__}; "
+                f"secrets= takes names and Secret(...), not {kind(item)}; "
                 "write secrets=[Secret('api-key', as_env_var='API_KEY')]."
             )
         found[item] = None
