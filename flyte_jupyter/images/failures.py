@@ -126,7 +126,13 @@ def _sentence(lines: Sequence[str]) -> tuple[int, str]:
         for index, line in enumerate(lines):
             cause = re.match(r"\s*(?:cause:|Caused by:|╰─▶|├─▶)\s*(.+)", line)
             if cause:
-                return index, _ended(cause[1])
+                # a chain of reasons is one sentence for uv
+                reasons = [cause[1]]
+                for follows in lines[index + 1 :]:
+                    if not re.match(r"\s+[Aa]nd ", follows):
+                        break
+                    reasons.append(follows.strip())
+                return index + len(reasons) - 1, _ended(" ".join(reasons))
     return 0, _ended(first)
 
 

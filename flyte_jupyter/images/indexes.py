@@ -101,6 +101,8 @@ def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _configured(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the options of pip's files, the more particular file last."""
+    if environ.get("PIP_CONFIG_FILE") == os.devnull:
+        return  # pip's own way to say that no file counts
     home = os.path.expanduser("~")
     files = [
         "/etc/pip.conf",
