@@ -32,6 +32,7 @@ class ExitRecord:
             ``"supervisor"`` if that process itself was lost.
         peak_memory: bytes.
         cpu_seconds: user and system time of the worker and what it waited for.
+        words: the last that was heard from what watches the worker, if that was lost.
     """
 
     code: int | None = None
@@ -39,6 +40,7 @@ class ExitRecord:
     cause: str | None = None
     peak_memory: int = 0
     cpu_seconds: float = 0.0
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def _supervisor(facts: Facts) -> BaseRuntimeError:
         "WorkerLost",
         f"The process that watches the workers of {facts.target} was ended from outside, and "
         f"{facts.task} with it.",
+        evidence=facts.exit.words.splitlines()[-5:],
         remedy="Run it again; if this repeats, look for what kills it (the system's log of "
         "processes ended for lack of memory, say).",
     )

@@ -51,6 +51,7 @@ class Conductor:
         self._admission: Admission | None = None
         self._attempts: Attempts | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._noted: set[str] = set()
 
     # runs
 
@@ -76,6 +77,13 @@ class Conductor:
             self._abort(child, why)
         if action.task is not None and not action.task.done():
             action.task.cancel(why)
+        elif action.task is None and action.sent is not None:
+            action.task = self._spawn(self._end_sent(action, action.sent, why))
+
+    async def _end_sent(self, action: Action, attempt: Attempt, why: str) -> None:
+        attempts = await self._meet_target()
+        await attempts.end_now(attempt)
+        self._finish(action, _aborted(action, why))
 
     async def close(self) -> None:
         """Abort what runs and end every worker."""
@@ -103,25 +111,51 @@ class Conductor:
         self._record.action(action)
         if action.parent is not None:
             action.parent.children.add(action)
-        action.task = self._spawn(self._run(action))
+        if self._attempts is not None:
+            self._look_at_plan(action, self._attempts)
+            action.sent = self._attempts.send_now(
+                action,
+                lambda outcome: self._finish(action, outcome),
+                lambda attempt, frame: self._follow(action, self._resume(action, attempt, frame)),
+            )
+        if action.sent is None:
+            self._follow(action, self._run(action))
+
+    def _look_at_plan(self, action: Action, attempts: Attempts) -> None:
+        """Record the settings, and say what the target does not honour of them."""
+        plan = attempts.plans.of(action)
+        self._record.plan(action, plan.digest)
+        if plan.digest not in self._noted:
+            self._noted.add(plan.digest)
+            self._say_notes(action)
+
+    def _follow(self, action: Action, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Let a coroutine find the outcome of an action."""
+        action.task = self._spawn(self._outcome_of(action, work))
         action.task.add_done_callback(lambda task: self._ended_unseen(action, task))
+
+    async def _outcome_of(self, action: Action, work: Coroutine[Any, Any, Outcome]) -> None:
+        try:
+            outcome = await work
+        except asyncio.CancelledError as error:
+            outcome = _aborted(action, str(error))
+        except Exception as error:
+            outcome = _failed(error)
+        self._finish(action, outcome)
+
+    async def _run(self, action: Action) -> Outcome:
+        if self._attempts is None:
+            self._look_at_plan(action, await self._meet_target())
+        return await (await self._meet_target()).run(action)
+
+    async def _resume(self, action: Action, attempt: Attempt, frame: Frame | None) -> Outcome:
+        return await (await self._meet_target()).resume(attempt, frame)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    async def _run(self, action: Action) -> None:
-        try:
-            attempts = self._attempts or await self._meet_target()
-            self._say_notes(action)
-            outcome = await attempts.run(action)
-        except asyncio.CancelledError as error:
-            outcome = _aborted(action, str(error))
-        except Exception as error:
-            outcome = _failed(error)
-        self._finish(action, outcome)
 
     def _ended_unseen(self, action: Action, task: asyncio.Task[None]) -> None:
         """End an action whose task was cancelled before its first step, or failed in the last."""
@@ -198,8 +232,8 @@ class Conductor:
             for one in [attempt] if attempt else list(hand.calls.values()):
                 self._record.log(one.action, frame.header["stream"], frame.header["text"])
         elif frame.kind in (Kind.RESULT, Kind.ERROR):
-            if attempt is not None and not attempt.answer.done():
-                attempt.answer.set_result(frame)
+            if attempt is not None:
+                attempt.answer(frame)
         elif frame.kind == Kind.CALL:
             self._child(hand, frame)
         elif frame.kind == Kind.CANCEL:
@@ -212,9 +246,8 @@ class Conductor:
             raise ProtocolError(f"A worker sent a frame of kind {frame.kind}.")
 
     def _lost(self, hand: Hand) -> None:
-        for attempt in hand.calls.values():
-            if not attempt.answer.done():
-                attempt.answer.set_result(None)
+        for attempt in list(hand.calls.values()):
+            attempt.answer(None)
 
     def _child(self, hand: Hand, frame: Frame) -> None:
         header = frame.header

@@ -19,6 +19,9 @@ __all__ = ["Admission", "Claim", "Need"]
 
 PATIENCE = 5.0
 
+# Called with None when a claim may start, with the reason when it never can.
+Decided = Callable[[AdmissionError | None], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -56,16 +59,14 @@ class Claim:
         name: words for messages.
         need: what it asks for.
         parent: the claim of the action that called it.
-        admitted: called when it may start.
-        refused: called with the reason when it never can.
+        depth: how many actions stand above it.
     """
 
     name: str
     need: Need
-    parent: Claim | None
-    admitted: Callable[[], None]
-    refused: Callable[[AdmissionError], None]
+    parent: Claim | None = None
     depth: int = 0
+    decided: Decided | None = None
     since: float = field(default_factory=time.monotonic)
     number: int = 0
     holding: bool = False
@@ -132,17 +133,29 @@ class Admission:
         counts = self.has.accelerators
         return counts.get(kind, 0) if kind else sum(counts.values())
 
-    def enter(self, claim: Claim) -> None:
-        """Queue a claim, and start it at once if it fits."""
+    @property
+    def crowded(self) -> bool:
+        """True while somebody waits."""
+        return bool(self._queue)
+
+    def enter_now(self, claim: Claim) -> bool:
+        """Let a claim start if nobody waits and it fits; say whether it did."""
+        if self._queue or not self._fits(claim.need):
+            return False
+        self._number += 1
+        claim.number = self._number
+        self._grant(claim)
+        return True
+
+    def enter(self, claim: Claim, decided: Decided) -> None:
+        """Queue a claim; ``decided`` is called once, maybe before this returns."""
+        claim.decided = decided
         refusal = self._endless(claim)
         if refusal is not None:
-            claim.refused(refusal)
+            decided(refusal)
             return
         self._number += 1
         claim.number = self._number
-        if not self._queue and self._fits(claim.need):
-            self._grant(claim)
-            return
         self._queue.append(claim)
         self._queue.sort(key=lambda c: (-c.depth, c.number))
         self.look()
@@ -222,7 +235,8 @@ class Admission:
         youngest = max(self._queue, key=lambda c: (c.depth > 0, c.number))
         self._queue.remove(youngest)
         holders = ", ".join(f"{c.name} holds {c.need.words()}" for c in self._sorted_holders())
-        youngest.refused(
+        assert youngest.decided is not None
+        youngest.decided(
             AdmissionError(
                 f"{youngest.name} would wait for ever: it needs {youngest.need.words()}, and every "
                 "running task waits for a task that is queued.",
@@ -250,7 +264,8 @@ class Admission:
         self._take_devices(claim)
         claim.holding = True
         self._holders.add(claim)
-        claim.admitted()
+        if claim.decided is not None:
+            claim.decided(None)
 
     def _take_devices(self, claim: Claim) -> None:
         taken = []

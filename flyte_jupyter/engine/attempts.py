@@ -1,16 +1,21 @@
-"""Attempts: an action is prepared, admitted, given a worker, called, and tried again if allowed."""
+"""Attempts: an action is prepared, admitted, given a worker, called, and tried again if allowed.
+
+An action that need not wait for anything is sent at once, without a task of its own
+(:meth:`Attempts.send_now`); everything else takes the same steps as a coroutine.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
+from collections.abc import Callable
 from typing import Any
 
-from flyte_jupyter.diagnose import Facts, diagnose
+from flyte_jupyter.diagnose import ExitRecord, Facts, diagnose
 from flyte_jupyter.engine.admission import Admission, Claim, Need
 from flyte_jupyter.engine.events import Phase
 from flyte_jupyter.engine.failures import failure_of, failure_of_frame
+from flyte_jupyter.engine.plans import Plan, Plans
 from flyte_jupyter.engine.record import Recorder
 from flyte_jupyter.engine.run import Action, Failure, Outcome
 from flyte_jupyter.engine.workers import Hand, WorkerPool
@@ -20,28 +25,52 @@ from flyte_jupyter.errors import (
     MaxQueuedTimeExceededError,
     MaxRuntimeExceededError,
 )
-from flyte_jupyter.spec import Settings, Timeout
-from flyte_jupyter.targets.protocol import ExitRecord, Prepared, StartRequest, Target
+from flyte_jupyter.targets.protocol import Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.frames import Frame, Kind
 
 __all__ = ["Attempt", "Attempts"]
 
 GRACE = 0.5
-DEFAULT_CPU = 1000
 SETTLED = 1.0
 
 
 class Attempt:
-    """One try of an action on one worker."""
+    """One try of an action on one worker.
 
-    def __init__(self, action: Action, hand: Hand) -> None:
+    Args:
+        action: what is tried.
+        plan: how.
+        claim: what it holds of the target.
+        hand: the worker.
+    """
+
+    def __init__(self, action: Action, plan: Plan, claim: Claim, hand: Hand) -> None:
         self.action = action
+        self.plan = plan
+        self.claim = claim
         self.hand = hand
         self.number = hand.number()
-        self.answer: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
         self.offered: list[str] = []
-        self.started = time.time()
+        self.answered = False
+        self.on_answer: Callable[[Frame | None], None] | None = None
+
+    def answer(self, frame: Frame | None) -> None:
+        """Take the worker's answer, ``None`` if its stream was lost."""
+        if not self.answered and self.on_answer is not None:
+            self.answered = True
+            self.on_answer(frame)
+
+    def wait(self) -> asyncio.Future[Frame | None]:
+        """Return a future of the answer."""
+        future: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
+
+        def arrived(frame: Frame | None) -> None:
+            if not future.done():
+                future.set_result(frame)
+
+        self.on_answer = arrived
+        return future
 
 
 class Attempts:
@@ -61,8 +90,66 @@ class Attempts:
         self._pool = pool
         self._admission = admission
         self._record = record
+        self.plans = Plans(target, admission)
         self._loop = asyncio.get_running_loop()
         self._check: asyncio.TimerHandle | None = None
+
+    # at once
+
+    def send_now(
+        self,
+        action: Action,
+        done: Callable[[Outcome], None],
+        otherwise: Callable[[Attempt, Frame | None], None],
+    ) -> Attempt | None:
+        """Send an action to a worker if nothing has to be waited for.
+
+        Args:
+            action: the action.
+            done: called when it has succeeded.
+            otherwise: called with an answer that needs more than that.
+
+        Returns:
+            The attempt, or ``None`` if the action has to wait for something.
+        """
+        plan = self.plans.of(action)
+        if plan.refusal is not None or plan.hurried or not self.plans.is_prepared(plan):
+            return None
+        claim = self._claim(action, plan.need)
+        if not self._admission.enter_now(claim):
+            return None
+        hand = self._pool.ready(self._shelf(plan, claim))
+        if hand is None:
+            self._admission.leave(claim)
+            return None
+        action.attempt = 1
+        action.claim = claim
+        attempt = self._begin(action, plan, claim, hand)
+
+        def answered(frame: Frame | None) -> None:
+            if frame is not None and frame.kind == Kind.RESULT:
+                packed = hand.peer.value(frame)
+                if packed.complete:
+                    self._release(attempt)
+                    done(Outcome(Phase.SUCCEEDED, packed))
+                    return
+            otherwise(attempt, frame)
+
+        attempt.on_answer = answered
+        self._send(attempt)
+        return attempt
+
+    async def resume(self, attempt: Attempt, frame: Frame | None) -> Outcome:
+        """Return how an action ends whose first attempt was answered with more than success."""
+        result = await self._conclude(attempt, frame)
+        return await self._settle(attempt.action, attempt.plan, result)
+
+    async def end_now(self, attempt: Attempt) -> None:
+        """End an attempt that was sent at once: user code may clean up for a moment."""
+        answer = attempt.wait()
+        await self._interrupt(attempt, answer)
+
+    # with waiting
 
     async def run(self, action: Action) -> Outcome:
         """Return how an action ends.
@@ -71,54 +158,52 @@ class Attempts:
             FlyteError: it cannot be started at all.
             asyncio.CancelledError: it was aborted.
         """
-        deadline = _seconds(_timeout(action).deadline)
-        if not deadline:
-            return await self._tries(action)
+        plan = self.plans.of(action)
+        if not plan.deadline:
+            return await self._settle(action, plan, None)
         try:
-            async with asyncio.timeout(deadline - (time.time() - action.created)):
-                return await self._tries(action)
+            async with asyncio.timeout(plan.deadline - (time.time() - action.created)):
+                return await self._settle(action, plan, None)
         except TimeoutError:
+            tries = f", all {action.attempt} attempts together" if action.attempt > 1 else ""
             raise DeadlineExceededError(
                 "",
-                f"{action.unit.name} took longer than its deadline of {deadline:g} s, "
-                f"all {action.attempt} attempts together.",
+                f"{action.unit.name} took longer than its deadline of {plan.deadline:g} s{tries}.",
                 remedy="Raise Timeout(deadline=...), or let it do less.",
             ) from None
 
-    async def _tries(self, action: Action) -> Outcome:
-        settings = action.settings
-        need = self._need(action)
-        prepared = self._target.prepared(settings)
-        if prepared is None:
-            prepared = await self._prepare(action)
-        retries = settings.retries
-        count = 0 if retries is None else retries.count
+    async def _settle(
+        self, action: Action, plan: Plan, result: Packed | Failure | None
+    ) -> Outcome:
+        """Try until an attempt succeeds, or fails for good."""
+        need = plan.need
+        if result is None:
+            need = self._checked(action, plan)
+            if not self.plans.is_prepared(plan):
+                await self._prepare(action, plan)
         while True:
-            action.attempt += 1
-            claim = await self._admit(action, need)
-            try:
-                result = await self._try(action, prepared, claim)
-            finally:
-                self._admission.leave(claim)
-                action.claim = None
-                self._look_for_endless_waits()
+            if result is None:
+                action.attempt += 1
+                claim = await self._admit(action, plan, need)
+                result = await self._try(action, plan, claim)
             if isinstance(result, Packed):
                 return Outcome(Phase.SUCCEEDED, result)
-            if result.final or action.attempt > count:
+            if result.final or action.attempt > plan.retries:
                 return Outcome(result.phase, failure=result)
-            action.run.emit(
-                "error",
-                action.name,
-                attempt=action.attempt,
-                type=result.type,
-                sentence=result.sentence,
-                traceback=result.traceback,
-                remedy=result.remedy,
-                final=False,
-            )
-            await self._pause(action)
+            await self._pause(action, result)
+            result = None
 
-    async def _pause(self, action: Action) -> None:
+    async def _pause(self, action: Action, failure: Failure) -> None:
+        action.run.emit(
+            "error",
+            action.name,
+            attempt=action.attempt,
+            type=failure.type,
+            sentence=failure.sentence,
+            traceback=failure.traceback,
+            remedy=failure.remedy,
+            final=False,
+        )
         retries = action.settings.retries
         backoff = None if retries is None else retries.backoff
         delay = 0.0 if backoff is None else backoff.delay(action.attempt - 1)
@@ -130,35 +215,22 @@ class Attempts:
             finally:
                 self._admission.busy -= 1
 
-    def _need(self, action: Action) -> Need:
-        resources = action.settings.resources
-        need = Need(DEFAULT_CPU)
-        if resources is not None:
-            device = resources.device
-            cpu = resources.cpu_request
-            need = Need(
-                DEFAULT_CPU if cpu is None else cpu,
-                resources.memory_request or 0,
-                (device.device or "") if device else "",
-                device.quantity if device else 0,
-            )
-        if not self._target.admits:
-            return need
-        refusal = self._admission.check(action.unit.name, need)
-        if refusal is None:
-            return need
+    def _checked(self, action: Action, plan: Plan) -> Need:
+        """Return what to ask of the target; more than it has is refused, or clamped and said."""
+        if plan.refusal is None:
+            return plan.need
         if action.run.request.options.oversize != "clamp":
-            raise refusal
-        clamped = self._admission.clamp(need)
+            raise plan.refusal
+        clamped = self._admission.clamp(plan.need)
         action.run.emit(
             "note",
             action.name,
-            text=f"{action.unit.name} asks for {need.words()} and runs with {clamped.words()}, "
-            f"which is what {self._target.name} has.",
+            text=f"{action.unit.name} asks for {plan.need.words()} and runs with "
+            f"{clamped.words()}, which is what {self._target.name} has.",
         )
         return clamped
 
-    async def _prepare(self, action: Action) -> Prepared:
+    async def _prepare(self, action: Action, plan: Plan) -> None:
         environment = action.unit.environment
         action.enter(Phase.PREPARING)
 
@@ -167,47 +239,42 @@ class Attempts:
 
         self._admission.busy += 1
         try:
-            return await self._target.prepare(action.settings, progress)
+            await self.plans.prepare(plan, progress)
         finally:
             self._admission.busy -= 1
 
-    async def _admit(self, action: Action, need: Need) -> Claim:
-        answer: asyncio.Future[None] | None = None
-        refusal: AdmissionError | None = None
-
-        def admitted() -> None:
-            if answer is not None and not answer.done():
-                answer.set_result(None)
-
-        def refused(error: AdmissionError) -> None:
-            nonlocal refusal
-            refusal = error
-            if answer is not None and not answer.done():
-                answer.set_result(None)
-
+    def _claim(self, action: Action, need: Need) -> Claim:
         parent = action.parent.claim if action.parent else None
-        claim = Claim(action.unit.name, need, parent, admitted, refused, action.depth)
-        action.claim = claim
-        self._admission.enter(claim)
-        if not claim.holding and refusal is None:
-            answer = self._loop.create_future()
+        return Claim(action.unit.name, need, parent, action.depth)
+
+    async def _admit(self, action: Action, plan: Plan, need: Need) -> Claim:
+        claim = action.claim = self._claim(action, need)
+        if self._admission.enter_now(claim):
+            return claim
+        answer: asyncio.Future[AdmissionError | None] = self._loop.create_future()
+
+        def decided(refusal: AdmissionError | None) -> None:
+            if not answer.done():
+                answer.set_result(refusal)
+
+        self._admission.enter(claim, decided)
+        if not answer.done():
             action.enter(Phase.WAITING, self._admission.why(claim))
             self._look_for_endless_waits()
-            limit = _seconds(_timeout(action).max_queued_time)
-            try:
-                async with asyncio.timeout(limit or None):
-                    await answer
-            except TimeoutError:
-                self._admission.leave(claim)
-                raise MaxQueuedTimeExceededError(
-                    "",
-                    f"{action.unit.name} waited longer than {limit:g} s: "
-                    f"it {self._admission.why(claim)}.",
-                    remedy="Raise Timeout(max_queued_time=...), or ask for less.",
-                ) from None
-            except asyncio.CancelledError:
-                self._admission.leave(claim)
-                raise
+        try:
+            async with asyncio.timeout(plan.max_queued or None):
+                refusal = await answer
+        except TimeoutError:
+            why = self._admission.why(claim)
+            self._admission.leave(claim)
+            raise MaxQueuedTimeExceededError(
+                "",
+                f"{action.unit.name} waited longer than {plan.max_queued:g} s: it {why}.",
+                remedy="Raise Timeout(max_queued_time=...), or ask for less.",
+            ) from None
+        except asyncio.CancelledError:
+            self._admission.leave(claim)
+            raise
         if refusal is not None:
             raise refusal
         return claim
@@ -220,27 +287,27 @@ class Attempts:
 
     # one attempt
 
-    async def _try(self, action: Action, prepared: Prepared, claim: Claim) -> Packed | Failure:
-        settings = action.settings
-        policy = settings.reusable
-        request = _start_request(settings, prepared, claim)
-        hand = self._pool.ready(request, policy)
+    async def _try(self, action: Action, plan: Plan, claim: Claim) -> Packed | Failure:
+        shelf = self._shelf(plan, claim)
+        hand = self._pool.ready(shelf)
         if hand is None:
             try:
-                hand = await self._pool.take(request, policy)
+                hand = await self._pool.take(shelf)
             except Exception as error:
+                self._leave(action, claim)
                 return failure_of(error)
-        attempt = Attempt(action, hand)
-        hand.calls[attempt.number] = attempt
-        action.enter(Phase.RUNNING)
-        self._record.attempt(action, attempt.started, hand.label)
+            except asyncio.CancelledError:
+                self._leave(action, claim)
+                raise
+        attempt = self._begin(action, plan, claim, hand)
+        answer = attempt.wait()
         self._send(attempt)
-        limit = _seconds(_timeout(action).max_runtime)
-        if limit and hand.worker is not None and policy is None:
+        limit = plan.max_runtime
+        if limit and hand.worker is not None and plan.policy is None:
             hand.worker.deadline(limit + GRACE)
         try:
             async with asyncio.timeout(limit or None):
-                frame = await attempt.answer
+                frame = await answer
         except TimeoutError:
             await self._kill(attempt)
             return failure_of(
@@ -251,9 +318,23 @@ class Attempts:
                 )
             )
         except asyncio.CancelledError:
-            await self._interrupt(attempt)
+            await self._interrupt(attempt, answer)
             raise
         return await self._conclude(attempt, frame)
+
+    def _shelf(self, plan: Plan, claim: Claim) -> Any:
+        if claim.devices:
+            return self._pool.shelf(plan.request_with(claim.devices), plan.policy)
+        if plan.shelf is None:
+            plan.shelf = self._pool.shelf(plan.request_with(()), plan.policy)
+        return plan.shelf
+
+    def _begin(self, action: Action, plan: Plan, claim: Claim, hand: Hand) -> Attempt:
+        attempt = Attempt(action, plan, claim, hand)
+        hand.calls[attempt.number] = attempt
+        action.enter(Phase.RUNNING)
+        self._record.attempt(action, hand.label)
+        return attempt
 
     def _send(self, attempt: Attempt) -> None:
         action, hand = attempt.action, attempt.hand
@@ -276,7 +357,7 @@ class Attempts:
         attempt.offered.extend(offered)
 
     async def _conclude(self, attempt: Attempt, frame: Frame | None) -> Packed | Failure:
-        action, hand = attempt.action, attempt.hand
+        hand = attempt.hand
         try:
             if frame is None:
                 return await self._worker_died(attempt)
@@ -290,15 +371,22 @@ class Attempts:
         return failure_of_frame(frame.header, packed)
 
     def _release(self, attempt: Attempt) -> None:
-        """Give the worker back and forget what it was offered for this call."""
+        """Give worker and room back, and forget what the worker was offered for this call."""
         action, hand = attempt.action, attempt.hand
         hand.calls.pop(attempt.number, None)
         hand.peer.outbox.free(attempt.offered)
         self._record.attempt_ended(action)
-        policy = action.settings.reusable
-        if hand.worker is not None and policy is None:
+        if hand.worker is not None and attempt.plan.policy is None:
             self._when_gone(action, action.attempt, hand)
-        self._pool.give_back(hand, policy, action.unit.modules)
+        self._pool.give_back(hand, action.unit.modules)
+        self._leave(action, attempt.claim)
+
+    def _leave(self, action: Action, claim: Claim) -> None:
+        self._admission.leave(claim)
+        if action.claim is claim:
+            action.claim = None
+        if self._admission.crowded:
+            self._look_for_endless_waits()
 
     def _when_gone(self, action: Action, number: int, hand: Hand) -> None:
         """Record what the worker used, once it has ended; nobody waits for it."""
@@ -323,13 +411,13 @@ class Attempts:
         )
         return failure_of(diagnose(facts))
 
-    async def _interrupt(self, attempt: Attempt) -> None:
+    async def _interrupt(self, attempt: Attempt, answer: asyncio.Future[Frame | None]) -> None:
         """Let user code clean up for a moment, then end the worker."""
         hand = attempt.hand
-        if not attempt.answer.done():
+        if not answer.done():
             hand.peer.send(Kind.CANCEL, attempt.number)
-            await asyncio.wait([attempt.answer], timeout=GRACE)
-        if attempt.answer.done():
+            await asyncio.wait([answer], timeout=GRACE)
+        if answer.done():
             self._release(attempt)
         else:
             await self._kill(attempt)
@@ -339,27 +427,3 @@ class Attempts:
         hand.kill()
         self._release(attempt)
         await hand.ended()
-
-
-def _start_request(settings: Settings, prepared: Prepared, claim: Claim) -> StartRequest:
-    resources = settings.resources
-    policy = settings.reusable
-    wants_device = resources is not None and resources.device is not None
-    return StartRequest(
-        prepared=prepared,
-        environ=settings.env_vars or (),
-        memory=None if resources is None else resources.memory_limit,
-        cpu=None if resources is None else resources.cpu_request,
-        devices=claim.devices if wants_device else None,
-        concurrency=1 if policy is None else policy.concurrency,
-    )
-
-
-def _timeout(action: Action) -> Timeout:
-    return action.settings.timeout or Timeout()
-
-
-def _seconds(value: timedelta | None) -> float:
-    return 0.0 if value is None else value.total_seconds()
-
-

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from flyte_jupyter.engine.journal import KEPT_AT_ONCE, Journal, dump_value
 from flyte_jupyter.engine.run import Action, Outcome
@@ -29,7 +28,6 @@ class Recorder:
         self.journal = journal
         self._loop = loop
         self._logs: dict[tuple[str, str, int], TextIO] = {}
-        self._specs: dict[Any, str] = {}
 
     def action(self, action: Action) -> None:
         """Record a new action with its inputs."""
@@ -43,28 +41,21 @@ class Recorder:
             parent=action.parent.name if action.parent else None,
             task=action.unit.name,
             environment=action.unit.environment,
-            spec=self._spec(action),
             capsule=action.unit.capsule_hash,
             phase=action.phase,
             created=action.created,
             inputs=inputs,
         )
 
-    def _spec(self, action: Action) -> str:
-        settings = action.settings
-        digest = self._specs.get(settings)
-        if digest is None:
-            import hashlib
+    def plan(self, action: Action, digest: str) -> None:
+        """Record under which settings an action runs."""
+        self.journal.spec(digest, lambda: to_plain(action.settings))
+        self.journal.put("actions", (action.run.name, action.name), spec=digest)
 
-            plain = to_plain(settings)
-            text = json.dumps(plain, sort_keys=True).encode()
-            digest = self._specs[settings] = hashlib.sha256(text).hexdigest()[:16]
-            self.journal.spec(digest, lambda: plain)
-        return digest
-
-    def attempt(self, action: Action, started: float, worker: str) -> None:
+    def attempt(self, action: Action, worker: str) -> None:
         """Record that an attempt has started."""
-        self.journal.put("attempts", _key(action), phase="running", worker=worker, started=started)
+        key = _key(action)
+        self.journal.put("attempts", key, phase="running", worker=worker, started=time.time())
 
     def attempt_ended(self, action: Action) -> None:
         """Record that an attempt has ended, and close its log."""

@@ -27,17 +27,20 @@ __all__ = ["Hand", "WorkerPool"]
 
 STANDBY_TTL = 60.0
 FAREWELL = 2.0
+# A new standby is started a moment after one was taken, when the call is on its way.
+RESTOCK = 0.002
 
 
 class Hand:
     """A worker with its stream, as the engine uses it.
 
     Args:
-        request: what it was started with.
+        shelf: the workers that it is one of.
+        frames: called with each frame that it sends.
     """
 
-    def __init__(self, request: StartRequest, frames: Callable[[Hand, Frame], None]) -> None:
-        self.request = request
+    def __init__(self, shelf: Shelf, frames: Callable[[Hand, Frame], None]) -> None:
+        self.shelf = shelf
         self.worker: Worker | None = None
         self.calls: dict[int, Any] = {}
         self.children: dict[int, Any] = {}
@@ -90,16 +93,23 @@ class Hand:
 
 
 @dataclass(eq=False, slots=True)
-class _Shelf:
-    """The workers of one request."""
+class Shelf:
+    """The workers that can stand in for each other.
 
+    Args:
+        request: what each was started with.
+        policy: whether they are kept.
+    """
+
+    request: StartRequest
+    policy: ReusePolicy | None
     standby: deque[Hand] = field(default_factory=deque)
     warm: list[Hand] = field(default_factory=list)
     starting: int = 0
     waiters: deque[asyncio.Future[Hand]] = field(default_factory=deque)
     modules: dict[str, None] = field(default_factory=dict)
+    restocking: bool = False
     uses: deque[float] = field(default_factory=lambda: deque(maxlen=8))
-    policy: ReusePolicy | None = None
 
 
 class WorkerPool:
@@ -117,18 +127,25 @@ class WorkerPool:
         self._target = target
         self._frames = frames
         self._spare = spare
-        self._shelves: dict[tuple[StartRequest, ReusePolicy | None], _Shelf] = {}
+        self._shelves: dict[tuple[StartRequest, ReusePolicy | None], Shelf] = {}
         self._hands: set[Hand] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.get_running_loop()
         self._sweeping: asyncio.TimerHandle | None = None
         self.on_lost: Callable[[Hand], None] = lambda _: None
 
-    def ready(self, request: StartRequest, policy: ReusePolicy | None) -> Hand | None:
+    def shelf(self, request: StartRequest, policy: ReusePolicy | None) -> Shelf:
+        """Return the shelf for a request."""
+        key = (request, policy)
+        shelf = self._shelves.get(key)
+        if shelf is None:
+            shelf = self._shelves[key] = Shelf(request, policy)
+        return shelf
+
+    def ready(self, shelf: Shelf) -> Hand | None:
         """Return a worker that needs no waiting, or ``None``."""
-        shelf = self._shelf(request, policy)
-        if policy is not None:
-            warm = self._free_warm(shelf, policy)
+        if shelf.policy is not None:
+            warm = self._free_warm(shelf, shelf.policy)
             if warm is not None:
                 warm.used += 1
             return warm
@@ -136,76 +153,77 @@ class WorkerPool:
         while shelf.standby:
             hand = shelf.standby.popleft()
             if hand.peer.open:
-                self._restock_soon(shelf, request)
+                self._restock_soon(shelf)
                 return hand
         return None
 
-    async def take(self, request: StartRequest, policy: ReusePolicy | None) -> Hand:
+    async def take(self, shelf: Shelf) -> Hand:
         """Return a worker, a new one if need be.
 
         Raises:
             TargetError: it cannot be started.
         """
-        shelf = self._shelf(request, policy)
-        if policy is None:
-            hand = await self._start(request, shelf)
-            self._restock_soon(shelf, request)
+        if shelf.policy is None:
+            hand = await self._start(shelf)
+            self._restock_soon(shelf)
             return hand
-        most = policy.max_replicas
-        if len(shelf.warm) + shelf.starting < most:
+        if len(shelf.warm) + shelf.starting < shelf.policy.max_replicas:
             shelf.starting += 1
             try:
-                hand = await self._start(request, shelf)
+                hand = await self._start(shelf)
             finally:
                 shelf.starting -= 1
             hand.used = 1
             shelf.warm.append(hand)
+            for _ in range(1, shelf.policy.concurrency):
+                self._hand_to_waiter(shelf, hand)
             return hand
         waiter: asyncio.Future[Hand] = self._loop.create_future()
         shelf.waiters.append(waiter)
         return await waiter
 
-    def give_back(self, hand: Hand, policy: ReusePolicy | None, modules: tuple[str, ...]) -> None:
+    def give_back(self, hand: Hand, modules: tuple[str, ...]) -> None:
         """Take back a worker whose call has ended."""
-        shelf = self._shelf(hand.request, policy)
+        shelf = hand.shelf
         for name in modules:
             shelf.modules[name] = None
         hand.since = time.monotonic()
         hand.used -= 1
-        if policy is None or not hand.peer.open or hand.retired:
+        if shelf.policy is None or not hand.peer.open or hand.retired:
             hand.dismiss()
-            if policy is not None:
+            if shelf.policy is not None:
                 self._forget_warm(shelf, hand)
-            return
+        elif not self._hand_to_waiter(shelf, hand):
+            self._sweep_later()
+
+    def _hand_to_waiter(self, shelf: Shelf, hand: Hand) -> bool:
         while shelf.waiters:
             waiter = shelf.waiters.popleft()
             if not waiter.done():
                 hand.used += 1
                 waiter.set_result(hand)
-                return
-        self._sweep_later()
+                return True
+        return False
 
-    def _forget_warm(self, shelf: _Shelf, hand: Hand) -> None:
+    def _forget_warm(self, shelf: Shelf, hand: Hand) -> None:
         if hand in shelf.warm:
             shelf.warm.remove(hand)
         if shelf.waiters and shelf.policy is not None:
-            self._spawn(self._serve_waiter(shelf, hand.request, shelf.policy))
+            self._spawn(self._serve_waiter(shelf))
 
-    async def _serve_waiter(
-        self, shelf: _Shelf, request: StartRequest, policy: ReusePolicy
-    ) -> None:
+    async def _serve_waiter(self, shelf: Shelf) -> None:
         while shelf.waiters:
             waiter = shelf.waiters.popleft()
             if waiter.done():
                 continue
             try:
-                waiter.set_result(await self.take(request, policy))
+                waiter.set_result(await self.take(shelf))
             except Exception as error:
                 if not waiter.done():
                     waiter.set_exception(error)
             return
 
-    def _free_warm(self, shelf: _Shelf, policy: ReusePolicy) -> Hand | None:
+    def _free_warm(self, shelf: Shelf, policy: ReusePolicy) -> Hand | None:
         best = None
         for hand in shelf.warm:
             if hand.peer.open and not hand.retired and hand.used < policy.concurrency:
@@ -216,17 +234,10 @@ class WorkerPool:
             return best
         return None if len(shelf.warm) + shelf.starting < policy.max_replicas else best
 
-    def _shelf(self, request: StartRequest, policy: ReusePolicy | None) -> _Shelf:
-        key = (request, policy)
-        shelf = self._shelves.get(key)
-        if shelf is None:
-            shelf = self._shelves[key] = _Shelf(policy=policy)
-        return shelf
-
-    async def _start(self, request: StartRequest, shelf: _Shelf) -> Hand:
-        hand = Hand(request, self._frames)
+    async def _start(self, shelf: Shelf) -> Hand:
+        hand = Hand(shelf, self._frames)
         hand.on_lost = self._lost
-        worker = await self._target.start(request, tuple(shelf.modules))
+        worker = await self._target.start(shelf.request, tuple(shelf.modules))
         hand.worker = worker
         self._hands.add(hand)
         try:
@@ -248,18 +259,21 @@ class WorkerPool:
 
     # standby
 
-    def _restock_soon(self, shelf: _Shelf, request: StartRequest) -> None:
-        self._loop.call_soon(lambda: self._spawn(self._restock(shelf, request)))
+    def _restock_soon(self, shelf: Shelf) -> None:
+        if not shelf.restocking:
+            shelf.restocking = True
+            self._loop.call_later(RESTOCK, lambda: self._spawn(self._restock(shelf)))
 
-    async def _restock(self, shelf: _Shelf, request: StartRequest) -> None:
-        if request.devices:
+    async def _restock(self, shelf: Shelf) -> None:
+        shelf.restocking = False
+        if shelf.request.devices:
             return  # an idle worker must not hold an accelerator
         recent = sum(1 for at in shelf.uses if time.monotonic() - at < STANDBY_TTL)
         wanted = min(self._spare, recent)
         while len(shelf.standby) + shelf.starting < wanted:
             shelf.starting += 1
             try:
-                hand = await self._start(request, shelf)
+                hand = await self._start(shelf)
             except Exception as error:
                 del error  # the next call starts its own worker and reports what is wrong
                 return
@@ -288,7 +302,7 @@ class WorkerPool:
         if left:
             self._sweep_later()
 
-    def _sweep_warm(self, shelf: _Shelf, policy: ReusePolicy, now: float) -> None:
+    def _sweep_warm(self, shelf: Shelf, policy: ReusePolicy, now: float) -> None:
         idle = [h for h in shelf.warm if not h.used]
         for hand in idle:
             over = len(shelf.warm) > policy.min_replicas

@@ -20,15 +20,15 @@ class Queue:
         self.refused: dict[str, str] = {}
 
     def enter(self, name, need, parent=None):
-        claim = Claim(
-            name,
-            need,
-            parent,
-            lambda: self.started.append(name),
-            lambda error: self.refused.__setitem__(name, str(error)),
-            0 if parent is None else parent.depth + 1,
-        )
-        self.admission.enter(claim)
+        claim = Claim(name, need, parent, 0 if parent is None else parent.depth + 1)
+
+        def decided(refusal):
+            if refusal is None:
+                self.started.append(name)
+            else:
+                self.refused[name] = str(refusal)
+
+        self.admission.enter(claim, decided)
         return claim
 
 

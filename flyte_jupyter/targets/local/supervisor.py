@@ -174,13 +174,14 @@ class Supervisor:
             if fd is not None:
                 os.close(fd)
         self._backlog.clear()
+        words = self._last_words()
         for worker in self._workers.values():
             _kill(worker.pid)
             if not worker.exited.done():
-                worker.exited.set_result(ExitRecord(cause="supervisor"))
+                worker.exited.set_result(ExitRecord(cause="supervisor", words=words))
         self._workers.clear()
 
-    def last_words(self) -> str:
+    def _last_words(self) -> str:
         """Return what the supervisor wrote before it ended, if anything went wrong."""
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()

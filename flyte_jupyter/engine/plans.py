@@ -1,0 +1,155 @@
+"""What the engine works out once for a set of settings: needs, limits, the request for a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from flyte_jupyter.engine.admission import Admission, Need
+from flyte_jupyter.engine.run import Action
+from flyte_jupyter.errors import AdmissionError
+from flyte_jupyter.spec import ReusePolicy, Settings, Timeout
+from flyte_jupyter.spec.settings import to_plain
+from flyte_jupyter.targets.protocol import Prepared, StartRequest, Target
+
+__all__ = ["Plan", "Plans"]
+
+DEFAULT_CPU = 1000
+MOST = 1000
+
+
+@dataclass(eq=False, slots=True)
+class Plan:
+    """How actions with these settings are run.
+
+    Args:
+        settings: what is in force.
+        digest: hash of the settings.
+        need: what an attempt asks of the target.
+        refusal: why the target can never give that, ``None`` if it can.
+        request: how its workers are started, without devices; ``None`` until it is prepared.
+        policy: whether workers are kept.
+        max_runtime: seconds for one attempt, 0 for no limit; so for the other two.
+        max_queued: seconds in the queue.
+        deadline: seconds for everything together.
+        retries: repetitions after the first attempt.
+    """
+
+    settings: Settings
+    digest: str
+    need: Need
+    refusal: AdmissionError | None
+    policy: ReusePolicy | None
+    max_runtime: float
+    max_queued: float
+    deadline: float
+    retries: int
+    request: StartRequest | None = None
+    shelf: Any = None
+
+    @property
+    def hurried(self) -> bool:
+        """True where a clock runs beside the action."""
+        return bool(self.max_runtime or self.max_queued or self.deadline)
+
+    def request_with(self, devices: tuple[str, ...]) -> StartRequest:
+        """Return the request for a worker with certain devices."""
+        assert self.request is not None
+        if self.need.count or self.request.devices is not None:
+            return replace(self.request, devices=devices)
+        return self.request
+
+
+class Plans:
+    """The plans of one target, by the identity of the settings.
+
+    Args:
+        target: where the actions run.
+        admission: what it has.
+    """
+
+    def __init__(self, target: Target, admission: Admission) -> None:
+        self._target = target
+        self._admission = admission
+        self._plans: dict[int, Plan] = {}
+
+    def of(self, action: Action) -> Plan:
+        """Return the plan for an action."""
+        settings = action.settings
+        plan = self._plans.get(id(settings))
+        if plan is None or plan.settings is not settings:
+            if len(self._plans) >= MOST:
+                self._plans.clear()
+            plan = self._plans[id(settings)] = self._make(action.unit.name, settings)
+        return plan
+
+    def _make(self, task: str, settings: Settings) -> Plan:
+        timeout = settings.timeout or Timeout()
+        need = _need(settings)
+        text = json.dumps(to_plain(settings), sort_keys=True)
+        return Plan(
+            settings=settings,
+            digest=hashlib.sha256(text.encode()).hexdigest()[:16],
+            need=need,
+            refusal=self._admission.check(task, need) if self._target.admits else None,
+            policy=settings.reusable,
+            max_runtime=_seconds(timeout.max_runtime),
+            max_queued=_seconds(timeout.max_queued_time),
+            deadline=_seconds(timeout.deadline),
+            retries=0 if settings.retries is None else settings.retries.count,
+        )
+
+    def is_prepared(self, plan: Plan) -> bool:
+        """Return whether there is nothing to do before a worker can be started."""
+        prepared = self._target.prepared(plan.settings)
+        if prepared is None:
+            return False
+        if plan.request is None or plan.request.prepared is not prepared:
+            plan.request = _request(plan.settings, prepared)
+            plan.shelf = None
+        return True
+
+    async def prepare(self, plan: Plan, progress: Callable[[str], None]) -> None:
+        """Make the environment startable.
+
+        Raises:
+            ImageBuildError: it cannot be made so.
+        """
+        plan.request = _request(plan.settings, await self._target.prepare(plan.settings, progress))
+        plan.shelf = None
+
+
+def _need(settings: Settings) -> Need:
+    resources = settings.resources
+    if resources is None:
+        return Need(DEFAULT_CPU)
+    device = resources.device
+    cpu = resources.cpu_request
+    return Need(
+        DEFAULT_CPU if cpu is None else cpu,
+        resources.memory_request or 0,
+        (device.device or "") if device else "",
+        device.quantity if device else 0,
+    )
+
+
+def _request(settings: Settings, prepared: Prepared) -> StartRequest:
+    resources = settings.resources
+    policy = settings.reusable
+    wants_device = resources is not None and resources.device is not None
+    return StartRequest(
+        prepared=prepared,
+        environ=settings.env_vars or (),
+        memory=None if resources is None else resources.memory_limit,
+        cpu=None if resources is None else resources.cpu_request,
+        devices=() if wants_device else None,
+        concurrency=1 if policy is None else policy.concurrency,
+    )
+
+
+def _seconds(value: timedelta | None) -> float:
+    return 0.0 if value is None else value.total_seconds()
