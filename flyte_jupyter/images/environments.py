@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flyte_jupyter.errors import ImageBuildError
-from flyte_jupyter.images.interpreters import Interpreter, Interpreters
+from flyte_jupyter.images.interpreters import Interpreter, Interpreters, current
 from flyte_jupyter.images.recipe import Recipe, read_recipe
 from flyte_jupyter.spec.hashing import digest
 from flyte_jupyter.spec.image import Image
@@ -105,13 +105,14 @@ class VirtualEnvironments:
         return prepared
 
     async def _interpreter(self, version: tuple[int, int] | None, say: Progress) -> Interpreter:
-        from flyte_jupyter.images.interpreters import current
-
-        own = current()
         if version is None:
-            return own
+            return current()
+        known = self.interpreters.remembered(version)
+        if known is not None:
+            return known
         import asyncio
 
+        # interpreters are started to be asked what they are: not on the loop
         found = await asyncio.to_thread(self.interpreters.find, version)
         if found is not None:
             return found

@@ -6,6 +6,7 @@ of interpreters or folders separated like ``PATH``, comes before everything else
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -29,6 +30,7 @@ MANAGED = (
     "/usr/local/bin",
     "/Library/Frameworks/Python.framework/Versions/*/bin",
 )
+SURROUNDINGS = (VARIABLE, "PATH", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "HOME")
 NAME = re.compile(r"python3?(?:\.\d+)?")
 PROBE = """
 import json, sys
@@ -73,13 +75,27 @@ class Interpreters:
 
     def __init__(self, record: Path) -> None:
         self._record = record
-        self._known: dict[str, list[object]] | None = None
+        self._known: _Record | None = None
 
-    def find(self, version: tuple[int, int]) -> Interpreter | None:
-        """Return an installed CPython of a minor version, the kernel's own if it is one."""
+    def remembered(self, version: tuple[int, int]) -> Interpreter | None:
+        """Return what `find` found before in the same surroundings; never starts anything."""
         own = current()
         if VARIABLE not in os.environ and own.version[:2] == version:
             return own
+        surroundings, path = self._load().answers.get("{}.{}".format(*version), ("", ""))
+        if surroundings != _surroundings():
+            return None
+        entry = self._load().programs.get(path)
+        return _interpreter(entry) if entry and entry[:2] == _stamp(path) else None
+
+    def find(self, version: tuple[int, int]) -> Interpreter | None:
+        """Return an installed CPython of a minor version, the kernel's own if it is one.
+
+        May start the programs that it finds, to ask them what they are.
+        """
+        known = self.remembered(version)
+        if known is not None:
+            return known
         for path in _candidates(version):
             found = self._probe(path)
             if (
@@ -87,7 +103,10 @@ class Interpreters:
                 and found.version[:2] == version
                 and found.implementation == "cpython"
             ):
+                self._load().answers["{}.{}".format(*version)] = (_surroundings(), path)
+                self._save()
                 return found
+        own = current()
         return own if own.version[:2] == version else None
 
     def installed(self) -> list[Interpreter]:
@@ -100,39 +119,66 @@ class Interpreters:
         return [found[minor] for minor in sorted(found, reverse=True)]
 
     def _probe(self, path: str) -> Interpreter | None:
-        try:
-            status = os.stat(path)
-        except OSError:
+        stamp = _stamp(path)
+        if not stamp:
             return None
-        stamp = [status.st_mtime_ns, status.st_size]
-        known = self._load()
-        entry = known.get(path)
+        programs = self._load().programs
+        entry = programs.get(path)
         if entry is None or entry[:2] != stamp:
-            entry = known[path] = [*stamp, *_ask(path)]
+            entry = programs[path] = [*stamp, *_ask(path)]
             self._save()
-        program, version, implementation = entry[2:5]
-        if not isinstance(program, str) or not isinstance(version, list):
-            return None
-        major, minor, micro = version
-        return Interpreter(program, (major, minor, micro), str(implementation))
+        return _interpreter(entry)
 
-    def _load(self) -> dict[str, list[object]]:
+    def _load(self) -> _Record:
         if self._known is None:
             try:
-                self._known = dict(json.loads(self._record.read_text("utf-8")))
+                self._known = _Record(*json.loads(self._record.read_text("utf-8")))
             except (OSError, ValueError, TypeError):
-                self._known = {}
+                self._known = _Record({}, {})
         return self._known
 
     def _save(self) -> None:
-        try:
+        known = self._load()
+        with contextlib.suppress(OSError):  # else it is only asked again next time
             self._record.parent.mkdir(parents=True, exist_ok=True)
             descriptor, partial = tempfile.mkstemp(dir=self._record.parent)
             with open(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(self._known, stream)
+                json.dump([known.programs, known.answers], stream)
             os.replace(partial, self._record)
-        except OSError:
-            pass  # it is only asked again next time
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What the file holds.
+
+    Args:
+        programs: path: time of change, size, program to start, version, implementation.
+        answers: minor version: where it was looked for, path that was found.
+    """
+
+    programs: dict[str, list[object]]
+    answers: dict[str, tuple[str, str]]
+
+
+def _interpreter(entry: list[object]) -> Interpreter | None:
+    program, version, implementation = entry[2:5]
+    if not isinstance(program, str) or not isinstance(version, list):
+        return None
+    major, minor, micro = version
+    return Interpreter(program, (major, minor, micro), str(implementation))
+
+
+def _stamp(path: str) -> list[object]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return []
+    return [status.st_mtime_ns, status.st_size]
+
+
+def _surroundings() -> str:
+    """Return all that decides where `find` looks and in which order."""
+    return "\0".join(os.environ.get(name, "") for name in SURROUNDINGS)
 
 
 def _ask(path: str) -> list[object]:
