@@ -199,7 +199,8 @@ class BaseRuntimeError(FlyteError, RuntimeError):
         if not self.remote_traceback:
             return super()._render_traceback_()
         lines = self.remote_traceback.rstrip("\n").split("\n")
-        return lines + ([self.remedy] if self.remedy else [])
+        said = not self.remedy or self.remedy in self.remote_traceback
+        return lines if said else [*lines, self.remedy]
 
 
 class RuntimeSystemError(BaseRuntimeError):

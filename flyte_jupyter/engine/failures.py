@@ -29,7 +29,8 @@ def failure_of(error: BaseException, *, final: bool = False) -> Failure:
         phase = Phase.ABORTED
     return Failure(
         type=type(error).__name__,
-        sentence=str(error),
+        # what to do next travels beside it
+        sentence=str(error).removesuffix("\n" + error.remedy),
         packed=pack(encode_exception(error)),
         remedy=error.remedy,
         phase=phase,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import secrets as random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flyte_jupyter import catalog
@@ -17,7 +15,7 @@ from flyte_jupyter.session import session
 from flyte_jupyter.session.outcome import Opener
 from flyte_jupyter.session.run import Run
 from flyte_jupyter.session.secret import secret_values
-from flyte_jupyter.spec import Settings, Task
+from flyte_jupyter.spec import Task
 from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
 from flyte_jupyter.wire.exchange import Packed, pack
 from flyte_jupyter.wire.inputs import check_inputs, check_size
@@ -56,11 +54,12 @@ def submit(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], context: R
         CapsuleError: the task's code cannot be shipped.
     """
     capsule = _capsules.get(task)
-    inputs = encode_inputs(task, capsule, task.bind(args, kwargs))
-    request = request_for(task, capsule, inputs, context)
+    given = task.bind(args, kwargs)
+    request = request_for(task, capsule, None, context)
+    limit = request.units[task.name].settings.max_inline_io_bytes
+    request = replace(request, inputs=encode_inputs(task, capsule, given, limit))
     engine = session.engine()
-    state = engine.submit(request, context.subscriber)
-    return Run(engine, state, open_for(task))
+    return Run(engine, engine.submit(request, context.subscriber), open_for(capsule))
 
 
 def capsule_of(task: Task) -> Capsule:
@@ -68,9 +67,8 @@ def capsule_of(task: Task) -> Capsule:
     return _capsules.get(task)
 
 
-def open_for(task: Task) -> Opener:
+def open_for(capsule: Capsule) -> Opener:
     """Return what decodes the results of a task."""
-    capsule = _capsules.get(task)
     output = (capsule.payload["interface"] or {}).get("output", {})
     return Opener(
         classes=_classes_of(capsule),
@@ -95,14 +93,13 @@ def request_for(
 ) -> RunRequest:
     """Return the message for a run."""
     config = session.config()
-    every = {k: v for k, v in context.layer.items() if k in catalog.EVERY_ACTION}
-    units = {task.name: _unit(task, capsule, context.layer)}
+    units = {task.name: _units.get(task, capsule, context.layer, root=True)}
     pending = list(capsule.child_tasks.values())
     while pending:
-        child = pending.pop()
+        child = _declared(pending.pop())
         if child.name not in units:
             shipped = _capsules.get(child)
-            units[child.name] = _unit(child, shipped, every)
+            units[child.name] = _units.get(child, shipped, context.layer, root=False)
             pending.extend(shipped.child_tasks.values())
     return RunRequest(
         name=context.name or new_name(task.short_name),
@@ -113,31 +110,75 @@ def request_for(
         options=RunOptions(
             oversize=config.oversize,
             pickle=config.pickle,
-            layer=every,
             labels=context.labels,
             project=config.project,
         ),
     )
 
 
-def _unit(task: Task, capsule: Capsule, layer: Mapping[str, Any]) -> Unit:
-    for error in capsule.report.errors:
-        raise error
-    settings = catalog.current().resolve(task, dict(layer)).settings
-    return Unit(
-        name=task.name,
-        environment=task.env_name,
-        settings=settings,
-        capsule=pack(Encoded(capsule.payload, list(capsule.buffers))),
-        capsule_hash=capsule.hash,
-        capsule_key=capsule.key,
-        modules=capsule.modules,
-        secrets=secret_values(settings.secrets, task.env_name),
-    )
+def _declared(task: Task) -> Task:
+    """Return a task without the overrides of the call, which travel with the call itself."""
+    if not task.overrides:
+        return task
+    declared = catalog.current().tasks.get(task.name)
+    return declared if declared is not None and declared.func is task.func else task
 
 
-def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any]) -> Packed:
+class _Units:
+    """The shipped form of tasks, kept while code, declarations and overrides stay the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, bool], tuple[Task, Capsule, Unit]] = {}
+        self._watching = False
+
+    def get(self, task: Task, capsule: Capsule, layer: Mapping[str, Any], *, root: bool) -> Unit:
+        """Return the unit of a task.
+
+        Args:
+            task: the task.
+            capsule: its code.
+            layer: what the run says.
+            root: whether it is the task that the run starts with.
+        """
+        if not self._watching:
+            self._watching = True
+            catalog.current().on_change(lambda _: self._kept.clear())
+        key = (id(task), root)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] is task and kept[1] is capsule and not layer:
+            return kept[2]
+        unit = self._make(task, capsule, layer, root)
+        if not layer and not unit.secrets:
+            self._kept[key] = task, capsule, unit
+        return unit
+
+    def _make(self, task: Task, capsule: Capsule, layer: Mapping[str, Any], root: bool) -> Unit:
+        settings = catalog.current().resolve(task, layer, root=root).settings
+        return Unit(
+            name=task.name,
+            environment=task.env_name,
+            settings=settings,
+            capsule=pack(Encoded(capsule.payload, list(capsule.buffers))),
+            capsule_hash=capsule.hash,
+            capsule_key=capsule.key,
+            modules=capsule.modules,
+            secrets=secret_values(settings.secrets, task.env_name),
+        )
+
+
+_units = _Units()
+
+
+def encode_inputs(
+    task: Task, capsule: Capsule, given: dict[str, Any], limit: int | None
+) -> Packed:
     """Encode the inputs of a call, checked against the task's signature.
+
+    Args:
+        task: the task.
+        capsule: its code.
+        given: value by name of the parameter.
+        limit: ``max_inline_io_bytes``, ``None`` for the default.
 
     Raises:
         InputTypeError: an input has another type than its annotation says.
@@ -145,9 +186,7 @@ def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any]) -> Packed
     """
     encoded = encode(given, pickle=session.config().pickle)
     check_inputs(task.func_name, capsule.payload["interface"], encoded.tree)
-    settings: Settings = catalog.current().resolve(task).settings
     size = inline_size(encoded)
-    limit = settings.max_inline_io_bytes
     if size > (DEFAULT_MAX_INLINE_IO_BYTES if limit is None else limit):
         largest = max(given, key=lambda name: inline_size(encode(given[name])))
         hint = f"; the largest is {largest!r}" if len(given) > 1 else f" ({largest!r})"
@@ -161,6 +200,5 @@ def _frozen(buffers: Iterable[Any]) -> list[Any]:
 
 
 def new_name(task: str) -> str:
-    """Return a unique name for a run: the task's, and six letters that tell runs apart."""
-    letters = base64.b32encode(random.token_bytes(4)).decode().lower()[:6]
-    return f"{task.replace('_', '-').strip('-') or 'run'}-{letters}"
+    """Return a unique name for a run: the task's, and eight digits that tell runs apart."""
+    return f"{task.replace('_', '-').strip('-') or 'run'}-{os.urandom(4).hex()}"

@@ -184,13 +184,14 @@ class Runner:
             error = errors.RuntimeUserError(
                 "SystemExit", f"{frame.header['task']} called sys.exit({error.code!r})."
             )
+        remedy = getattr(error, "remedy", "")
         header = {
             "type": getattr(error, "code", None) or type(error).__name__
             if isinstance(error, errors.RuntimeUserError)
             else type(error).__name__,
-            "sentence": str(error),
+            "sentence": str(error).removesuffix("\n" + remedy),
             "traceback": text,
-            "remedy": getattr(error, "remedy", ""),
+            "remedy": remedy,
             "final": isinstance(error, errors.NonRecoverableError),
         }
         packed = pack(encode_exception(error, text))
@@ -280,7 +281,7 @@ class Runner:
         header: Dict[str, Any] = {
             "task": task.name,
             "parent": current_call.get() or self._body.book.only_call,
-            "inline": inline_size(encoded),
+            "inline": inline_size(encoded) if inputs else 0,
         }
         if task.overrides:
             header["overrides"] = to_plain(task.overrides)

@@ -8,6 +8,10 @@ from typing import Any, List, Set
 __all__ = ["user_traceback"]
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# The loop that runs an async body stands between our frames and the user's.
+LOOP = os.path.join(os.path.dirname(os.__file__), "asyncio") + os.sep
+# the event loop stands between this package and a task that is a coroutine function
+CALLERS = (HERE, os.path.join(os.path.dirname(os.__file__), "asyncio", ""))
 
 
 def user_traceback(error: BaseException) -> str:
@@ -21,6 +25,15 @@ def _append(error: BaseException, lines: List[str], seen: Set[int]) -> None:
     import traceback
 
     seen.add(id(error))
+    remote = getattr(error, "remote_traceback", "")
+    own = _own_frames(error.__traceback__)
+    if remote:
+        # it tells its own causes
+        lines.append(remote.rstrip("\n") + "\n")
+        if own:
+            lines.append("\nThe task that raised it was called here:\n\n")
+            lines.extend(traceback.format_list(_without_ours(own)))
+        return
     cause = error.__cause__
     context = None if error.__suppress_context__ else error.__context__
     before = cause if cause is not None else context
@@ -31,14 +44,6 @@ def _append(error: BaseException, lines: List[str], seen: Set[int]) -> None:
             if cause is not None
             else "\nDuring handling of the above exception, another exception occurred:\n\n"
         )
-    remote = getattr(error, "remote_traceback", "")
-    own = _own_frames(error.__traceback__)
-    if remote:
-        lines.append(remote.rstrip("\n") + "\n")
-        if own:
-            lines.append("\nThe task that raised it was called here:\n\n")
-            lines.extend(traceback.format_list(traceback.extract_tb(own)))
-        return
     if own is not None:
         lines.append("Traceback (most recent call last):\n")
         lines.extend(traceback.format_list(_without_ours(own)))
@@ -46,8 +51,8 @@ def _append(error: BaseException, lines: List[str], seen: Set[int]) -> None:
 
 
 def _own_frames(tb: Any) -> Any:
-    """Return the traceback from the first frame that is not ours."""
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(HERE):
+    """Return the traceback from the first frame that neither is ours nor calls for us."""
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(CALLERS):
         tb = tb.tb_next
     return tb
 
