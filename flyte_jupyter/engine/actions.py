@@ -26,7 +26,7 @@ from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.settings import apply_layer, from_plain
 from flyte_jupyter.targets.protocol import Honour, Target
 from flyte_jupyter.wire.exchange import Packed
-from flyte_jupyter.wire.frames import Frame, Kind
+from flyte_jupyter.wire.frames import Frame, Kind, dump_json
 from flyte_jupyter.wire.inputs import check_size
 
 __all__ = ["Conductor"]
@@ -200,17 +200,11 @@ class Conductor:
             )
         self._record.outcome(action, outcome)
 
-        def told() -> None:
-            action.enter(outcome.phase)
-            if action.parent is not None:
-                action.parent.children.discard(action)
-            if action.on_done is not None:
-                action.on_done(outcome)
-
-        if action.parent is None:
-            self._record.journal.when_kept(told)
-        else:
-            told()
+        action.enter(outcome.phase)
+        if action.parent is not None:
+            action.parent.children.discard(action)
+        if action.on_done is not None:
+            action.on_done(outcome)
 
     def _tell_failure(self, action: Action, failure: Failure) -> None:
         action.run.emit(
@@ -320,6 +314,11 @@ def _aborted(action: Action, why: str) -> Outcome:
 
 
 def _child_settings(settings: Settings, run: RunState, overrides: Any) -> Settings:
-    """Return what is in force for a call: the run's layer under what the call itself names."""
-    settings = apply_layer(settings, run.request.options.layer)
-    return apply_layer(settings, from_plain(overrides)) if overrides else settings
+    """Return what is in force for a call: what holds for its task, and what the call names."""
+    if not overrides:
+        return settings
+    key = (id(settings), dump_json(overrides))
+    known: Settings | None = run.overridden.get(key)
+    if known is None:
+        known = run.overridden[key] = apply_layer(settings, layer_from_plain(overrides))
+    return known

@@ -106,9 +106,12 @@ class Engine:
     def add_call(self, run: RunState, inputs: Packed, done: Callable[[Outcome], None]) -> None:
         """Add a call to a run that has none of its own; ``done`` is called on this thread."""
 
+        def kept(outcome: Outcome) -> None:
+            self.journal.when_kept(lambda: done(outcome))
+
         def add() -> None:
             if not run.done.done():
-                self._conductor(run.request.target).add(run, inputs, done)
+                self._conductor(run.request.target).add(run, inputs, kept)
 
         self._loop.call_soon_threadsafe(add)
 

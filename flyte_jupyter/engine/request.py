@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.wire.exchange import Packed
 
@@ -28,7 +26,7 @@ class Unit:
     Args:
         name: full name, ``environment.task``.
         environment: name of the environment.
-        settings: what is in force for it, overrides of the run included.
+        settings: what is in force for it, with what the run says.
         capsule: its code and the values that it reads.
         capsule_hash: content hash of the code, the same in every kernel.
         capsule_key: hash of this very capsule, cells and lines included; what a worker has loaded.
@@ -53,14 +51,12 @@ class RunOptions:
     Args:
         oversize: ``"refuse"`` or ``"clamp"`` a request above the target's capacity.
         pickle: whether values may travel as pickle when no codec takes them.
-        layer: plain overrides that reach every action (``queue``, ``env_vars``).
         labels: recorded with the run.
         project: folder of the notebook.
     """
 
     oversize: str = "refuse"
     pickle: bool = True
-    layer: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     project: str = ""
 

@@ -70,6 +70,7 @@ class RunState:
         self.cancelled = False
         self.phase = Phase.QUEUED
         self.occurrences: dict[str, int] = {}
+        self.overridden: dict[tuple[int, str], Settings] = {}
 
     def emit(self, kind: str, action: str | None = None, **data: Any) -> None:
         """Add an event and tell those who listen."""

@@ -39,7 +39,8 @@ class _Calls:
         self._engine = session.engine()
         request = request_for(plain, self._capsule, None, context)
         self._run: RunState = self._engine.submit(request, context.subscriber)
-        self._opener = open_for(plain)
+        self._limit = request.units[plain.name].settings.max_inline_io_bytes
+        self._opener = open_for(self._capsule)
         self._waiting: deque[Future[Outcome]] = deque()
         self._failed: Outcome | None = None
         self.more(window)
@@ -47,7 +48,7 @@ class _Calls:
     def more(self, count: int) -> None:
         """Start so many further calls."""
         for task, args, kwargs in islice(self._calls, count):
-            inputs = encode_inputs(task, self._capsule, task.bind(args, kwargs))
+            inputs = encode_inputs(task, self._capsule, task.bind(args, kwargs), self._limit)
             future: Future[Outcome] = Future()
             self._engine.add_call(self._run, inputs, future.set_result)
             self._waiting.append(future)
@@ -66,7 +67,7 @@ class _Calls:
         error = Opener(classes=self._opener.classes).exception(outcome.failure)
         if return_exceptions:
             return error
-        raise error.with_traceback(None) from None
+        raise error.with_traceback(None)
 
     def end(self) -> None:
         """End the run; what still runs of it is aborted."""

@@ -43,7 +43,7 @@ class Opener:
         if outcome.failure is not None:
             error = self.error(outcome)
             assert error is not None
-            raise error.with_traceback(None) from None
+            raise error.with_traceback(None)
         assert outcome.output is not None
         if self._value is UNSET:
             self._value = self.value(outcome.output)
