@@ -8,8 +8,6 @@ from typing import Any, List, Set
 __all__ = ["user_traceback"]
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# The loop that runs an async body stands between our frames and the user's.
-LOOP = os.path.join(os.path.dirname(os.__file__), "asyncio") + os.sep
 # the event loop stands between this package and a task that is a coroutine function
 CALLERS = (HERE, os.path.join(os.path.dirname(os.__file__), "asyncio", ""))
 
