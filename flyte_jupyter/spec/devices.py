@@ -223,12 +223,12 @@ def parse_gpu(value: Any, field: str = "gpu") -> Device | None:
     name, colon, count = (part.strip() for part in value.rpartition(":"))
     if not colon:
         name, count = (value.strip(), "1")
-        if re.fullmatch(r"[+-]?\d+", name):
+        if re.fullmatch(r"[+-]?[0-9]+", name):
             return _counted(int(name), field, value)
     row = find_type(name) if name else None
     if row is None:
         raise SpecError(f"{field}={value!r} names no type of accelerator{_type_hint(name)}")
-    if not re.fullmatch(r"\d+", count):
+    if not re.fullmatch(r"[0-9]+", count):
         raise SpecError(
             f"{field}={value!r} has no count after the colon; write '{row.name}:1', "
             f"or as many as you need."

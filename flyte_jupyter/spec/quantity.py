@@ -13,7 +13,7 @@ from flyte_jupyter.spec.naming import kind, shown
 
 __all__ = ["format_bytes", "format_cpu", "parse_bytes", "parse_cpu"]
 
-_NUMBER = r"([+-]?)(\d+)?(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?([A-Za-z ]*)"
+_NUMBER = r"([+-]?)([0-9]+)?(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,3}))?([A-Za-z ]*)"
 
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
