@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import json
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,23 @@ class Interpreters:
         known = self.remembered(version)
         if known is not None:
             return known
-        for path in _candidates(version):
+        own = current()
+        found = self._first(version, _named())
+        if found is None and own.version[:2] == version:
+            return own
+        return found or self._first(version, _places(version))
+
+    def installed(self) -> list[Interpreter]:
+        """Return one interpreter for each minor version found, the newest first."""
+        found: dict[tuple[int, int], Interpreter] = {current().version[:2]: current()}
+        for path in _candidates(None, itertools.chain(_named(), _places(None))):
+            probed = self._probe(path)
+            if probed is not None and probed.implementation == "cpython":
+                found.setdefault(probed.version[:2], probed)
+        return [found[minor] for minor in sorted(found, reverse=True)]
+
+    def _first(self, version: tuple[int, int], places: Iterable[str]) -> Interpreter | None:
+        for path in _candidates(version, places):
             found = self._probe(path)
             if (
                 found is not None
@@ -106,17 +123,7 @@ class Interpreters:
                 self._load().answers["{}.{}".format(*version)] = (_surroundings(), path)
                 self._save()
                 return found
-        own = current()
-        return own if own.version[:2] == version else None
-
-    def installed(self) -> list[Interpreter]:
-        """Return one interpreter for each minor version found, the newest first."""
-        found: dict[tuple[int, int], Interpreter] = {current().version[:2]: current()}
-        for path in _candidates(None):
-            probed = self._probe(path)
-            if probed is not None and probed.implementation == "cpython":
-                found.setdefault(probed.version[:2], probed)
-        return [found[minor] for minor in sorted(found, reverse=True)]
+        return None
 
     def _probe(self, path: str) -> Interpreter | None:
         stamp = _stamp(path)
@@ -199,13 +206,13 @@ def _ask(path: str) -> list[object]:
     return [base if virtual and base else path, version, implementation]
 
 
-def _candidates(version: tuple[int, int] | None) -> Iterator[str]:
+def _candidates(version: tuple[int, int] | None, places: Iterable[str]) -> Iterator[str]:
     """Yield programs that may be of that version, the likely ones of each place first."""
     seen: set[str] = set()
     names = ["python3", "python"]
     if version is not None:
         names.insert(0, "python{}.{}".format(*version))
-    for place in _places(version):
+    for place in places:
         if os.path.isdir(place):
             programs = [os.path.join(place, name) for name in names]
             if version is None:
@@ -221,8 +228,11 @@ def _candidates(version: tuple[int, int] | None) -> Iterator[str]:
                 yield program
 
 
+def _named() -> Iterator[str]:
+    return filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
+
+
 def _places(version: tuple[int, int] | None) -> Iterator[str]:
-    yield from filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         # a version manager's shims are scripts, slow to start and never what they seem
         if folder and os.path.basename(folder) != "shims":

@@ -42,6 +42,11 @@ def test_what_is_named_comes_before_everything_else(tmp_path, monkeypatch):
         assert Interpreters(tmp_path / "record.json").find(VERSION).path == str(program)
 
 
+def test_the_kernels_python_comes_next(tmp_path, monkeypatch, needs_python):
+    monkeypatch.setenv("FLYTE_JUPYTER_PYTHONS", needs_python("3.9"))
+    assert Interpreters(tmp_path / "record.json").find(VERSION) == current()
+
+
 def test_an_interpreter_is_started_once_and_then_remembered(tmp_path, monkeypatch):
     program = counting_python(tmp_path / "named")
     monkeypatch.setenv("FLYTE_JUPYTER_PYTHONS", str(program))
