@@ -1,3 +1,4 @@
+# ruff: noqa: UP017, B905 (runs on Python 3.9)
 """Round trips of pandas, polars and Arrow, run by an interpreter that has them.
 
 Prints one JSON line for each case: its name, and what is wrong with it ("" for nothing).
@@ -36,7 +37,7 @@ def same_index(one, two):
     assert getattr(one, "freq", None) == getattr(two, "freq", None)
     assert list(one.names) == list(two.names)
     if isinstance(one, pd.MultiIndex):
-        for left, right in zip(one.levels, two.levels):  # noqa: B905, runs on Python 3.9
+        for left, right in zip(one.levels, two.levels):
             same_index(left, right)
 
 

@@ -24,7 +24,11 @@ BETWEEN = "\0"
 def encoders() -> Dict[type, Callable[[Any, Encoder], Any]]:
     """Return the codecs of the exact types of NumPy."""
     numpy = sys.modules["numpy"]
-    return {numpy.ndarray: encode_array, numpy.memmap: encode_array}
+    table = {numpy.ndarray: encode_array, numpy.memmap: encode_array}
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None:
+        table[masked.MaskedArray] = encode_masked
+    return table
 
 
 def preview(value: Any) -> str:
@@ -101,7 +105,8 @@ def decode_array(node: Node, decoder: Decoder) -> Any:
         )
     flat = numpy.frombuffer(buffer, dtype)
     if not (flat.flags.writeable and flat.flags.aligned):
-        flat = flat.copy()
+        # Byte by byte, for a copy of the items would leave out what lies between their fields.
+        flat = numpy.frombuffer(buffer, "u1").copy().view(dtype)
     if node.get("o") == "F":
         return flat.reshape(shape[::-1]).T
     return flat.reshape(shape)
@@ -124,6 +129,38 @@ def _shape_of(shape: Any) -> List[int]:
     if type(shape) is not list or not all(type(n) is int and n >= 0 for n in shape):
         raise ProtocolError(f"{shape!r} is no shape of an array.")
     return shape
+
+
+def encode_masked(value: Any, encoder: Encoder) -> Any:
+    """An array of which some items are hidden goes as its data and the places of these."""
+    return encoder.container(value, _write_masked)
+
+
+def _write_masked(value: Any, encoder: Encoder) -> Node:
+    numpy = sys.modules["numpy"]
+    hidden = None if value.mask is numpy.ma.nomask else numpy.asarray(value.mask)
+    return {
+        TAG: "numpy.masked",
+        "p": preview(value),
+        "a": encoder.node(numpy.asarray(value.data)),
+        "m": encoder.node(hidden),
+        "f": encoder.node(None if value._fill_value is None else value._fill_value[()]),
+        "h": bool(value.hardmask),
+    }
+
+
+@reads("numpy.masked")
+def decode_masked(node: Node, decoder: Decoder) -> Any:
+    """Return an array of which some items are hidden."""
+    masked = decoder.package("numpy.ma")
+    hidden = decoder.value(node["m"])
+    return masked.MaskedArray(
+        decoder.value(node["a"]),
+        mask=masked.nomask if hidden is None else hidden,
+        fill_value=decoder.value(node["f"]),
+        hard_mask=node["h"],
+        copy=False,
+    )
 
 
 # What an item is

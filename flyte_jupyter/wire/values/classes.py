@@ -186,7 +186,7 @@ def decode_dataclass(node: Node, decoder: Decoder) -> Any:
 
 def _fill_defaults(value: Any, given: Dict[str, Any]) -> None:
     for field in dataclasses.fields(value):
-        if field.name in given:
+        if field.name in given or hasattr(value, field.name):
             continue
         if field.default_factory is not dataclasses.MISSING:
             object.__setattr__(value, field.name, field.default_factory())
@@ -299,6 +299,8 @@ def decode_object(node: Node, decoder: Decoder) -> Any:
     if node["c"][0] != "__main__":
         raise ProtocolError(f"An object of {'.'.join(node['c'][:2])} does not travel by its state.")
     kind = decoder.cls(node)
+    if not _is_cell_class(kind):
+        raise ProtocolError(f"{name_of(kind)} was not defined in a cell.")
     value = kind.__new__(kind, *decoder.value(node.get("a", [])))
     if "v" in node:
         _restore(value, decoder.value(node["v"]))

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, NoReturn, Sequence, Tuple
 
 from flyte_jupyter.errors import OpaqueValueError, ProtocolError
 from flyte_jupyter.wire.values.encoding import Encoder
-from flyte_jupyter.wire.values.model import Buffer, Encoded, Place, Ref, relocated, size_of
+from flyte_jupyter.wire.values.model import Buffer, Encoded, Place, Ref, dump, relocated, size_of
 from flyte_jupyter.wire.values.registry import writes
 
 __all__ = ["Opaque", "opaque_of"]
@@ -19,7 +19,7 @@ class Opaque:
     attributes, its items and its length raise :class:`~flyte_jupyter.errors.OpaqueValueError`.
     """
 
-    __slots__ = ("__weakref__", "_encoded", "_missing", "_preview", "_size", "_type", "_why")
+    __slots__ = ("__weakref__", "_encoded", "_missing", "_preview", "_type", "_why")
 
     def __init__(self, encoded: Encoded, type_name: str, missing: str, why: str) -> None:
         from flyte_jupyter.wire.values.previews import preview_tree
@@ -29,7 +29,6 @@ class Opaque:
         put(self, "_type", type_name)
         put(self, "_missing", missing)
         put(self, "_why", why)
-        put(self, "_size", sum(map(size_of, encoded.buffers)))
         put(self, "_preview", preview_tree(encoded.tree))
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
@@ -51,7 +50,9 @@ class Opaque:
     def __repr__(self) -> str:
         from flyte_jupyter.wire.values.previews import in_bytes
 
-        return f"<opaque {self._type}, {in_bytes(self._size)}: {self._preview}>"
+        encoded = self._encoded
+        size = len(dump(encoded.tree)) + sum(map(size_of, encoded.buffers))
+        return f"<opaque {self._type}, {in_bytes(size)}: {self._preview}>"
 
     def __reduce__(self) -> Any:
         encoded = self._encoded

@@ -40,7 +40,7 @@ _WORDS = {
     "defaultdict": "collections.defaultdict",
     "Counter": "collections.Counter",
     "numpy.array": "numpy.ndarray",
-    "numpy.scalar": "numpy.generic",
+    "numpy.masked": "numpy.MaskedArray",
     "pandas.frame": "pandas.DataFrame",
     "pandas.series": "pandas.Series",
     "pandas.index": "pandas.Index",
@@ -208,6 +208,13 @@ def _tree_words(tree: Any, level: int) -> str:
     name, inside = type_of_node(tree), tree.get("v")
     if tree[TAG] in ("tuple", "set", "frozenset") and type(inside) is list:
         return _in_brackets("()" if tree[TAG] == "tuple" else "{}", inside, level)
+    if tree[TAG] == "task":
+        return f"task {tree.get('name')!r}"
+    if tree[TAG] == "exception":
+        return f"{name}({tree.get('m')!r})"
+    if tree[TAG] == "object" and type(inside) is dict and TAG not in inside and level > 0:
+        shown = [f"{k}={_tree_words(v, level - 1)}" for k, v in list(inside.items())[:6]]
+        return f"{name}({', '.join(shown)})"
     if tree[TAG] == "enum":
         return f"{name}.{tree.get('n')}"
     if tree[TAG] == "data" and level > 0:

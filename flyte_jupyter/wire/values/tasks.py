@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 (codecs have one signature)
 """Codec of tasks: a task goes by its full name, and is looked up where it arrives."""
 
 from __future__ import annotations
@@ -19,19 +18,28 @@ Node = Dict[str, Any]
 def encoders() -> Dict[type, Callable[[Any, Encoder], Any]]:
     """Return the codec of tasks, as soon as there are any."""
     spec = sys.modules.get("flyte_jupyter.spec.task")
-    return {} if spec is None else {spec.Task: encode_task}
+    return {} if spec is None else dict.fromkeys((spec.Task, spec.OverriddenTask), encode_task)
 
 
 def encode_task(value: Any, encoder: Encoder) -> Node:
-    """A task goes by its full name."""
-    return {TAG: "task", "name": value.name}
+    """A task goes by its full name, with the settings that it was given by ``override``."""
+    node: Node = {TAG: "task", "name": value.name}
+    if value.overrides:
+        from flyte_jupyter.spec.settings import to_plain
+
+        node["o"] = encoder.node(to_plain(value.overrides))
+    return node
 
 
 @reads("task")
 def decode_task(node: Node, decoder: Decoder) -> Any:
-    """Return the task of a name."""
+    """Return the task of a name, under the settings that came with it."""
     name = node["name"]
     task = decoder.tasks(name) if decoder.tasks is not None else None
     if task is None:
-        raise Missing(f"task {name!r}")
+        raise Missing(f"the task {name!r}")
+    if "o" in node:
+        from flyte_jupyter.spec.settings import from_plain
+
+        task = task.override(**from_plain(decoder.value(node["o"])))
     return task
