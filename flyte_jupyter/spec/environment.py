@@ -10,7 +10,7 @@ from flyte_jupyter.spec import graph, listeners, naming
 from flyte_jupyter.spec.fields import UNSET
 from flyte_jupyter.spec.image import Image
 from flyte_jupyter.spec.origin import origin_of_caller
-from flyte_jupyter.spec.settings import Settings, apply_layer, layer
+from flyte_jupyter.spec.settings import Settings, apply_layer, from_plain, layer, to_plain
 from flyte_jupyter.spec.task import Task
 
 __all__ = ["TaskEnvironment"]
@@ -114,7 +114,11 @@ class TaskEnvironment:
         self._declare(naming.check_environment_name(name), fields, _environments(depends_on))
 
     def _declare(
-        self, name: str, fields: Mapping[str, Any], depends_on: tuple[TaskEnvironment, ...]
+        self,
+        name: str,
+        fields: Mapping[str, Any],
+        depends_on: tuple[TaskEnvironment, ...],
+        announced: bool = True,
     ) -> None:
         keep = object.__setattr__
         keep(self, "name", name)
@@ -124,7 +128,8 @@ class TaskEnvironment:
         keep(self, "settings", apply_layer(Settings(image=_default_image(fields)), fields))
         keep(self, "origin", origin_of_caller())
         self._depend(depends_on)
-        listeners.announce_environment(self)
+        if announced:
+            listeners.announce_environment(self)
 
     @property
     def depends_on(self) -> tuple[TaskEnvironment, ...]:
@@ -243,6 +248,16 @@ class TaskEnvironment:
             f"clone_with({self.name!r}, {name}=...), or declare it again."
         )
 
+    def __copy__(self) -> TaskEnvironment:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> TaskEnvironment:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        own = {key: getattr(self.settings, key) for key in self.given}
+        return _rebuild, (type(self), self.name, to_plain(own), self.depends_on)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TaskEnvironment):
             return NotImplemented
@@ -276,6 +291,15 @@ class TaskEnvironment:
         return table(f"Environment {self.name}", rows)
 
 
+def _rebuild(
+    kind: type[TaskEnvironment], name: str, fields: Mapping[str, Any], depends_on: Any
+) -> TaskEnvironment:
+    """Return an environment that was pickled; it is no new declaration."""
+    environment = object.__new__(kind)
+    environment._declare(name, from_plain(fields), depends_on, announced=False)
+    return environment
+
+
 def _default_image(fields: Mapping[str, Any]) -> Image | None:
     return None if fields.get("image") else Image.from_debian_base()
 
@@ -285,7 +309,7 @@ def _retyped(settings: Settings, accelerator: Any) -> Any:
     from flyte_jupyter.spec.resources import Resources
 
     wanted = accelerator_of(accelerator)
-    return (settings.resources or Resources()).merged(Resources(gpu=wanted.device))
+    return (settings.resources or Resources()).merge(Resources(gpu=wanted.device))
 
 
 def _environments(given: Any) -> tuple[TaskEnvironment, ...]:

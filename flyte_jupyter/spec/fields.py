@@ -243,14 +243,14 @@ def merge_value(name: str, earlier: Any, later: Any) -> Any:
     clearing = FIELD_TABLE[name].cleared
     if clearing is None:
         return later
-    return (earlier or clearing).merged(clearing if later is None else later)
+    return (earlier or clearing).merge(clearing if later is None else later)
 
 
 def settle_value(name: str, earlier: Any, later: Any) -> Any:
     """Return the value of a field when a layer is laid over settings, and nothing more."""
     if FIELD_TABLE[name].cleared is None or later is None:
         return later
-    return (later if earlier is None else earlier.merged(later)).settled()
+    return (later if earlier is None else earlier.merge(later)).settled()
 
 
 def _is_taken(name: str, word: str, value: Any, level: str) -> bool:
@@ -279,7 +279,7 @@ def _resources(values: Mapping[str, Any]) -> Resources | None:
     whole = check_resources("resources", values.get("resources"))
     parts = {name: 0 if values[name] is None else values[name] for name in PARTS if name in values}
     if parts:
-        whole = (whole or Resources()).merged(Resources(**parts))
+        whole = (whole or Resources()).merge(Resources(**parts))
     return combine(whole, values.get("limits"), values.get("accelerator"))
 
 

@@ -27,7 +27,8 @@ class PodTemplate:
         SpecError: a specification that is no JSON.
     """
 
-    __slots__ = ("_text", "primary_container_name")
+    __slots__ = ("_text",)
+    _text: str
 
     def __init__(
         self,
@@ -38,7 +39,6 @@ class PodTemplate:
     ) -> None:
         import json
 
-        self.primary_container_name = check_label("primary_container_name", primary_container_name)
         spec = _manifest(pod_spec)
         if spec is not None and not isinstance(spec, dict):
             raise SpecTypeError(
@@ -47,14 +47,15 @@ class PodTemplate:
             )
         content = {
             "spec": spec or {},
-            "primary": primary_container_name,
+            "primary": check_label("primary_container_name", primary_container_name),
             "labels": _strings("labels", labels),
             "annotations": _strings("annotations", annotations),
         }
         try:
-            self._text = json.dumps(content, sort_keys=True, allow_nan=False)
+            text = json.dumps(content, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise SpecError(f"pod_spec holds what no manifest can hold: {error}.") from None
+        object.__setattr__(self, "_text", text)
 
     def to_plain(self) -> dict[str, Any]:
         """Return a fresh dict with ``spec``, ``primary``, ``labels`` and ``annotations``."""
@@ -85,6 +86,18 @@ class PodTemplate:
         """Annotations of the pod; a fresh copy."""
         annotations: dict[str, str] = self.to_plain()["annotations"]
         return annotations
+
+    @property
+    def primary_container_name(self) -> str:
+        """Which of the pod's containers runs the task."""
+        name: str = self.to_plain()["primary"]
+        return name
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a pod template does not change; make another with {name}=...")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PodTemplate.from_plain, (self.to_plain(),)
 
     def __eq__(self, other: object) -> bool:
         return self._text == other._text if isinstance(other, PodTemplate) else NotImplemented

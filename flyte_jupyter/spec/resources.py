@@ -140,7 +140,7 @@ class Resources:
         ]
         return [(name, text) for name, text in rows if text]
 
-    def merged(self, other: Resources | None) -> Resources:
+    def merge(self, other: Resources | None) -> Resources:
         """Return these resources with the fields that ``other`` gives, field by field.
 
         Args:
@@ -155,8 +155,6 @@ class Resources:
         if self.gpu is not None and other.device is not None:
             values["gpu"] = _merged_gpu(self, other.gpu, other.device)
         return Resources(**values)
-
-    merge = merged
 
     def settled(self) -> Resources | None:
         """Return what is left when nothing more is merged: no cleared fields; None if empty."""
@@ -243,27 +241,32 @@ def _with_limits(asked: Resources | None, ceiling: Resources) -> Resources:
                 f"resources ask for {name}={getattr(base, name)!r} and limits allow "
                 f"{name}={getattr(ceiling, name)!r}; a limit is not below its request."
             )
-    merged: dict[str, Any] = {}
-    for name in FIELDS:
-        low, high = getattr(base, name), getattr(ceiling, name)
-        if high is None or (name == "gpu" and low is not None and base.device != ceiling.device
-                            and ceiling.device and ceiling.device.device is None):  # fmt: skip
-            merged[name] = low
-        elif name in ("cpu", "memory"):
-            merged[name] = (
-                low[0] if isinstance(low, tuple) else high if low is None else low,
-                high,
-            )
-            if name in ceiling.cleared:
-                merged[name] = high
-        else:
-            merged[name] = high
-    if base.device and ceiling.device and not _agree(base.device, ceiling.device):
+    device = _one_device(base, ceiling)
+    both = {name: _span_of(base, ceiling, name) for name in ("cpu", "memory")}
+    rest = base.merge(Resources(disk=ceiling.disk, shm=ceiling.shm))
+    return Resources(gpu=device, disk=rest.disk, shm=rest.shm, **both)
+
+
+def _span_of(base: Resources, ceiling: Resources, name: str) -> Any:
+    low, high = getattr(base, name), getattr(ceiling, name)
+    if high is None or name in ceiling.cleared:
+        return low if high is None else high
+    if isinstance(low, tuple):
+        low = low[0]
+    return (high if low is None else low, high)
+
+
+def _one_device(base: Resources, ceiling: Resources) -> Any:
+    """Return the accelerators that both ask for: a range of them there is not."""
+    one, other = base.device, ceiling.device
+    if one is None or other is None:
+        return base.gpu if ceiling.gpu is None else ceiling.gpu
+    if not _agree(one, other):
         raise SpecError(
             f"resources ask for gpu={base.gpu!r} and limits for gpu={ceiling.gpu!r}: "
             "accelerators have no range; give one."
         )
-    return Resources(**merged)
+    return base.gpu if other.device is None else ceiling.gpu
 
 
 def _agree(one: Device, other: Device) -> bool:
@@ -275,7 +278,7 @@ def _with_accelerator(asked: Resources | None, wanted: Device) -> Resources:
     base = asked or Resources()
     if base.device is None:
         alone = wanted.quantity == 1 and wanted.partition is None
-        return base.merged(Resources(gpu=wanted.device if alone else wanted))
+        return base.merge(Resources(gpu=wanted.device if alone else wanted))
     have = base.device
     if have.device is not None and (have.device_class, have.device) != (
         wanted.device_class,
@@ -294,7 +297,7 @@ def _with_accelerator(asked: Resources | None, wanted: Device) -> Resources:
             f"gpu={base.gpu!r} and accelerator {str(wanted)!r} ask for two partitions; give one."
         )
     share = have.partition or wanted.partition
-    return base.merged(
+    return base.merge(
         Resources(gpu=Device(wanted.device_class, wanted.device, have.quantity, share))
     )
 

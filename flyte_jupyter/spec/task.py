@@ -59,8 +59,8 @@ class Task:
         self.is_async = is_async
         self.env_name = env_name
         self.environment = environment
-        self.settings = MappingProxyType(dict(settings))
-        self.overrides = MappingProxyType(dict(overrides))
+        self.settings: Mapping[str, Any] = dict(settings)
+        self.overrides: Mapping[str, Any] = dict(overrides)
         self.signature = signature
         self.doc = doc
         self.origin = origin
@@ -191,15 +191,6 @@ class Task:
 
     with_overrides = override
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        """Refuse to be a method: what ``self`` holds could not be shipped with the call."""
-        if instance is None:
-            return self
-        raise SpecTypeError(
-            f"{self.name} cannot be called as a method; declare the task outside the class and "
-            "pass it what it needs."
-        )
-
     def __repr__(self) -> str:
         made = ", ".join(f"{key}={value!r}" for key, value in self.overrides.items())
         return f"<Task {self.name}{self.signature}{f' with {made}' if made else ''}>"
@@ -261,9 +252,19 @@ def _function(environment: TaskEnvironment, given: Any) -> Any:
         raise SpecTypeError(
             f"@{environment.variable_name}.task: a lambda has no name; declare a function with def."
         )
+    if "." in given.__qualname__.rpartition("<locals>.")[2] and "self" in _parameters(given):
+        raise SpecTypeError(
+            f"@{environment.variable_name}.task: {given.__qualname__}() is a method, whose self "
+            "cannot be shipped; declare a function and pass it what it needs."
+        )
     if inspect.isgeneratorfunction(given) or inspect.isasyncgenfunction(given):
         raise SpecTypeError(
             f"@{environment.variable_name}.task: {given.__name__}() is a generator, whose values "
             "come one by one; return a list."
         )
     return given
+
+
+def _parameters(function: Any) -> tuple[str, ...]:
+    code = getattr(function, "__code__", None)
+    return code.co_varnames[: code.co_argcount] if code else ()

@@ -23,7 +23,7 @@ class Variables(Mapping[str, Optional[str]]):
     def __init__(self, items: Mapping[str, str | None]) -> None:
         object.__setattr__(self, "_items", dict(sorted(items.items())))
 
-    def merged(self, later: Variables) -> Variables:
+    def merge(self, later: Variables) -> Variables:
         """Return these variables with later ones laid over them."""
         return later if "" in later else Variables({**self._items, **later._items})
 

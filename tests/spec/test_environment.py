@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import linecache
+import pickle
 
 import pytest
 
@@ -165,6 +167,17 @@ def test_a_declaration_in_a_cell_is_labelled_as_one() -> None:
     assert isinstance(env, TaskEnvironment)
     assert env.origin.label == "a cell, line 2"
     assert env.origin.is_cell
+
+
+def test_a_pickled_environment_comes_back_equal_and_unannounced() -> None:
+    heard: list[TaskEnvironment] = []
+    leave = on_environment(heard.append)
+    again = pickle.loads(pickle.dumps(FULL))
+    leave()
+    assert again == FULL
+    assert again.given == FULL.given
+    assert not heard
+    assert copy.deepcopy(FULL) is FULL
 
 
 def test_the_same_function_declared_again_replaces_the_task() -> None:

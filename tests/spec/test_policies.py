@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -116,6 +117,14 @@ def test_a_pod_template_is_a_value_that_cannot_be_changed_through_what_it_hands_
     assert template == PodTemplate({"nodeSelector": {"a": "b"}})
     assert hash(template) == hash(PodTemplate({"nodeSelector": {"a": "b"}}))
     assert repr(template) == "PodTemplate(pod_spec={'nodeSelector': {'a': 'b'}})"
+
+
+def test_a_pod_template_does_not_change_and_can_be_pickled() -> None:
+    template = PodTemplate({"a": 1}, "main")
+    with pytest.raises(AttributeError, match="does not change"):
+        template.primary_container_name = "other"  # type: ignore[misc]
+    assert pickle.loads(pickle.dumps(template)) == template
+    assert template.primary_container_name == "main"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,11 @@ def plain():
     return 1
 
 
+class Shelf:
+    def load(self):
+        return 1
+
+
 @dataclass(frozen=True)
 class Wrong:
     """One entry of the table."""
@@ -72,6 +77,7 @@ NAMES: dict[str, Any] = {
     "STUB": STUB,
     "counter": counter,
     "plain": plain,
+    "Shelf": Shelf,
 }
 
 
