@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Read", "Reads", "changed_names", "read_names"]
+__all__ = ["Read", "Reads", "annotation_names", "changed_names", "read_names"]
 
 CO_OPTIMIZED = 1
 
@@ -206,3 +206,37 @@ def changed_names(node: ast.AST) -> dict[str, int]:
             if isinstance(root, ast.Name):
                 found.setdefault(root.id, target.lineno)
     return found
+
+
+# Decorators that do not look at annotations.
+BLIND = frozenset(["abstractmethod", "cached_property", "classmethod", "property", "staticmethod"])
+
+
+def annotation_names(node: ast.AST, decorated: bool) -> dict[str, int]:
+    """Return names in annotations that a decorator may look up (pydantic's do), and the line.
+
+    Args:
+        node: a class, or a function with decorators.
+        decorated: whether decorators of the node itself are executed.
+    """
+    found: dict[str, int] = {}
+    for part in ast.walk(node):
+        if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        looks = [one for one in part.decorator_list if _decorator_name(one) not in BLIND]
+        if not looks or (part is node and not decorated):
+            continue
+        args = part.args
+        every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+        annotations = [one.annotation for one in every if one is not None] + [part.returns]
+        for annotation in annotations:
+            for one in ast.walk(annotation) if annotation is not None else ():
+                if isinstance(one, ast.Name):
+                    found.setdefault(one.id, one.lineno)
+    return found
+
+
+def _decorator_name(decorator: ast.expr) -> str:
+    if isinstance(decorator, ast.Attribute):
+        return decorator.attr
+    return decorator.id if isinstance(decorator, ast.Name) else ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.capsule.build import finish, gather
 from flyte_jupyter.capsule.classes import source_hash
-from flyte_jupyter.capsule.collect import MISSING, Collector
+from flyte_jupyter.capsule.collect import MISSING, Collector, cell_value
 from flyte_jupyter.capsule.hashing import digest_of
 from flyte_jupyter.capsule.values import counted
 from flyte_jupyter.errors import CapsuleError
@@ -117,7 +118,17 @@ def _is_current(collector: Collector) -> bool:
             or function.__kwdefaults__ is not kwdefaults
         ):
             return False
+    if any(not _same_items(vars(holder), items) for holder, items in collector.holders):
+        return False
+    if any(cell_value(cell) is not value for cell, value in collector.cells):
+        return False
     return _values_are_current(collector) and _files_are_current(collector.imports.stamps)
+
+
+def _same_items(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
+    if len(now) != len(then):
+        return False
+    return all(now.get(name, MISSING) is value for name, value in then.items())
 
 
 def _values_are_current(collector: Collector) -> bool:

@@ -64,13 +64,14 @@ def gather_cell(
     file = SourceFile(filename, text.splitlines(keepends=True))
     tree = ast.parse(text, filename)
     shape = canonical(tree)
-    changed, (version, why) = changed_names(tree), minimum_python(tree, bool(future))
+    changed, (version, why) = changed_names(tree), minimum_python(tree, bool(future), source)
     code = compile_body(tree.body, future, filename)
     certain = frozenset(_certain(ast.parse(text).body))
     reads = read_names(code, early=True, certain=certain)
     for one in reads.bound:  # functions of the body see what the body has assigned
         if one in certain or one not in namespace:
             reads.late.pop(one, None)
+        if one not in namespace:
             reads.early.pop(one, None)
 
     collector = Collector(namespace)

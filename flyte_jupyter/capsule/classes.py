@@ -53,7 +53,55 @@ def ship_class(collector: Collector, cls: type, place: Place) -> int:
     index = functions.ship_definition(collector, cls, definition, None)
     collector.named_class(cls, index)
     _warn_of_old_bases(collector, cls, definition)
+    if _keeps_attributes(cls):
+        _ship_attributes(collector, cls, definition, index)
     return index
+
+
+def _ship_attributes(collector: Collector, cls: type, definition: Definition, index: int) -> None:
+    """Add class attributes whose value is not what executing the class again gives."""
+    label = short_label(definition.file.filename)
+    for name, node in _assigned(definition).items():
+        value = cls.__dict__.get(name, _MISSING)
+        if type(value) not in DATA or (name.startswith("__") and name.endswith("__")):
+            continue
+        if _is_literal(node, value):
+            if not isinstance(node, ast.Constant):
+                collector.watch_changing(value)
+            continue
+        place = Place(name, definition.name, label, node.lineno)
+        setter = collector.ship(setattr, place)
+        args = [index, collector.ship(name, place), collector.ship(value, place)]
+        collector.simple("call", func=setter, args=args, kwargs={})
+
+
+DATA = frozenset([bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset])
+
+
+def _assigned(definition: Definition) -> dict[str, ast.expr]:
+    """Return names that a class body assigns without an annotation, and the expression."""
+    assert isinstance(definition.node, ast.ClassDef)
+    return {
+        target.id: one.value
+        for one in definition.node.body
+        if isinstance(one, ast.Assign)
+        for target in one.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _is_literal(node: ast.expr, value: Any) -> bool:
+    try:
+        written = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError):
+        return False
+    return type(written) is type(value) and bool(written == value)
+
+
+def _keeps_attributes(cls: type) -> bool:
+    """Say whether names assigned in a class body are attributes and nothing more."""
+    fields = ("__dataclass_fields__", "_fields", "__pydantic_fields__", "__total__")
+    return not issubclass(cls, enum.Enum) and not any(hasattr(cls, name) for name in fields)
 
 
 def _nested(collector: Collector, cls: type, definition: Definition, place: Place) -> int:
@@ -149,12 +197,14 @@ def definition_of(cls: type) -> Definition | None:
             if one.first_line <= line <= (one.node.end_lineno or 0) and all(
                 file.holds(other.__code__) for other in methods
             ):
-                return one if _agrees(one, cls) else None
+                return one if _agrees(one, cls, not _keeps_attributes(cls)) else None
         return None
-    for file in recent_files():
-        for one in file.classes(cls.__qualname__):
-            if _agrees(one, cls):
-                return one
+    candidates = [one for file in recent_files() for one in file.classes(cls.__qualname__)]
+    for one in candidates:
+        if _agrees(one, cls):
+            return one
+    if _keeps_attributes(cls):  # an attribute may have been set since
+        return next((one for one in candidates if _agrees(one, cls, constants=False)), None)
     return None
 
 
@@ -171,7 +221,7 @@ def source_hash(cls: type) -> str | None:
 _MISSING = object()
 
 
-def _agrees(definition: Definition, cls: type) -> bool:
+def _agrees(definition: Definition, cls: type, constants: bool = True) -> bool:
     """Say whether the members that a definition writes are those that a class has."""
     node = definition.node
     assert isinstance(node, ast.ClassDef)
@@ -188,7 +238,7 @@ def _agrees(definition: Definition, cls: type) -> bool:
                 return False
             if not _same_constant(statement.value, _member(cls, name)):
                 return False
-        elif isinstance(statement, ast.Assign):
+        elif isinstance(statement, ast.Assign) and constants:
             for target in statement.targets:
                 if isinstance(target, ast.Name):
                     member = _member(cls, target.id)

@@ -50,6 +50,8 @@ class Collector:
         self.classes: dict[tuple[str, str], type] = {}
         self.values: list[tuple[Any, bytes]] = []  # what can change, and its digest
         self.functions: list[tuple[types.FunctionType, Any, Any, Any]] = []
+        self.holders: list[tuple[Any, dict[str, Any]]] = []  # whose attributes can be set
+        self.cells: list[tuple[types.CellType, object]] = []
         self.identities: list[tuple[dict[str, Any], str, object]] = []
         self.child_tasks: dict[str, Any] = {}
         self.needs: list[tuple[tuple[int, int], str]] = []
@@ -138,15 +140,23 @@ class Collector:
         """Note that values name a class that the capsule carries."""
         self.class_names.append([cls.__module__, cls.__qualname__, index, source_hash(cls)])
         self.classes[cls.__module__, cls.__qualname__] = cls
+        self.holders.append((cls, dict(vars(cls))))
 
     def watch_value(self, value: Any, counted: Any) -> None:
         """Note a value that can change in place."""
         self.values.append((value, digest_of(counted)))
 
+    def watch_changing(self, value: Any) -> None:
+        """Note a value that is not sent, but would have to be if it changed."""
+        self.values.append((value, digest_of(values.counted(value))))
+
     def watch_function(self, function: types.FunctionType) -> None:
         """Note a function whose parts can be exchanged."""
         given = function.__code__, function.__defaults__, function.__kwdefaults__
         self.functions.append((function, *given))
+        self.holders.append((function, dict(vars(function))))
+        for cell in function.__closure__ or ():
+            self.cells.append((cell, cell_value(cell)))
 
     # Names
 
@@ -236,7 +246,7 @@ class Collector:
             return
         if name in vars(builtins):
             return
-        self.warn(f"{place.who} reads {name!r}, which has no value now ({place})")
+        self.warn(f"{place.who} reads {name!r}, which has no value now ({place}).")
 
     def changes(
         self,
@@ -250,9 +260,9 @@ class Collector:
         for name, line in reads.rebound.items():
             self.warn(
                 f"{called(reader)} assigns the global name {name!r} ({label}, line {line}); "
-                "the new value stays in the container: return it instead"
+                "the new value stays in the container: return it instead."
             )
-        for name, line in changed.items():
+        for name, line in sorted(changed.items(), key=lambda one: one[1]):
             known = name in reads.late or name in reads.early
             value = namespace.get(name)
             if not known or name in reads.rebound or value is None:
@@ -261,7 +271,7 @@ class Collector:
                 continue
             self.warn(
                 f"{called(reader)} changes the global value {name!r} ({label}, line {line}); "
-                "the change stays in the container: return it instead"
+                "the change stays in the container: return it instead."
             )
 
     def warn(self, sentence: str) -> None:
@@ -271,6 +281,14 @@ class Collector:
 
 
 MISSING = object()
+
+
+def cell_value(cell: types.CellType) -> object:
+    """Return what a closed-over variable holds, ``MISSING`` if nothing."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return MISSING
 
 
 def _rank(value: object) -> int:

@@ -12,7 +12,13 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.capsule import classes, fallback
-from flyte_jupyter.capsule.analysis import Reads, changed_names, read_names
+from flyte_jupyter.capsule.analysis import (
+    Read,
+    Reads,
+    annotation_names,
+    changed_names,
+    read_names,
+)
 from flyte_jupyter.capsule.canonical import canonical
 from flyte_jupyter.capsule.model import Place, Symbol
 from flyte_jupyter.capsule.modules import module_kind
@@ -201,11 +207,17 @@ def _analysed(definition: Definition, piece: dict[str, Any]) -> tuple[Reads, Any
     key = ("function", tuple(piece.get("free", ())), tuple(piece["future"]))
     if key not in definition.memo:
         node = parse_piece(definition.file.lines, piece)
-        changed, need = changed_names(node), minimum_python(node, bool(piece["future"]))
+        changed, need = changed_names(node), _need(definition, node, piece)
         texts = annotations_of(node)
         code = compile_function(node, piece, definition.file.filename)
         definition.memo[key] = read_names(code), changed, [canonical(node), texts], need
     return definition.memo[key]  # type: ignore[no-any-return]
+
+
+def _need(definition: Definition, node: Any, piece: dict[str, Any]) -> Any:
+    return minimum_python(
+        node, "annotations" in piece["future"], definition.file.segment(definition)
+    )
 
 
 def _note_need(collector: Collector, need: Any, what: str) -> None:
@@ -264,7 +276,19 @@ def ship_definition(
     for module, taken, line in reads.imports:
         collector.imports.statement(module, taken, Place(module, definition.name, label, line))
     collector.canon[index] = ["define", shape, future, fields["space"], defaults, names]
+    if hasattr(value, "registry") and hasattr(value, "dispatch"):
+        _register(collector, value, index, definition.name)
     return index
+
+
+def _register(collector: Collector, value: Any, index: int, name: str) -> None:
+    """Register the implementations of a ``singledispatch`` function, which no name leads to."""
+    method = collector.simple("attr", of=index, path="register")
+    for kind, function in value.registry.items():
+        if kind is not object:
+            place = Place(name, name)
+            args = [collector.ship(kind, place), collector.ship(function, place)]
+            collector.simple("call", func=method, args=args, kwargs={})
 
 
 def _analysed_definition(
@@ -273,8 +297,12 @@ def _analysed_definition(
     key = ("definition", piece["keep"], tuple(piece["future"]))
     if key not in definition.memo:
         node = parse_piece(definition.file.lines, piece)
-        changed, need = changed_names(node), minimum_python(node, bool(piece["future"]))
+        changed, need = changed_names(node), _need(definition, node, piece)
         shape = [canonical(node), piece["keep"]]
+        asked = annotation_names(node, piece["keep"] > 0)
         code = compile_definition(node, piece, definition.file.filename)
-        definition.memo[key] = read_names(code, early=True), changed, shape, need
+        reads = read_names(code, early=True)
+        for name, line in asked.items():
+            reads.early.setdefault(name, Read(line))
+        definition.memo[key] = reads, changed, shape, need
     return definition.memo[key]  # type: ignore[no-any-return]

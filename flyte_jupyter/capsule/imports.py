@@ -77,12 +77,12 @@ class Imports:
             self._entries[module, attribute] = known
         return known
 
-    def face(self, module: str, qualname: str, place: Place) -> int:
+    def face(self, value: object, module: str, qualname: str, place: Place) -> int:
         """Return the entry of something of ours: a room that the container has, or its face."""
         if (module + ".").startswith(tuple(room + "." for room in GUEST_ROOMS)):
             return self.entry(module, qualname, place)
-        self.need(FACE, place)
-        return self.entry(FACE, qualname, place)
+        public = getattr(sys.modules[FACE], place.name, None) is value
+        return self.entry(FACE, place.name if public else qualname, place)
 
     def need(self, module: str, place: Place) -> str:
         """Note that a module is imported, and return its kind; a local one is shipped."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 
 __all__ = ["minimum_python"]
 
@@ -20,12 +22,15 @@ _NODES: dict[str, tuple[Version, str]] = {
 }
 
 
-def minimum_python(node: ast.AST, future_annotations: bool = False) -> tuple[Version, str]:
+def minimum_python(
+    node: ast.AST, future_annotations: bool = False, text: str = ""
+) -> tuple[Version, str]:
     """Return the oldest version that takes the syntax, and what needs it.
 
     Args:
         node: a syntax tree.
         future_annotations: whether annotations are not evaluated.
+        text: the source of the node, for what the tree does not tell.
     """
     found: tuple[Version, str] = ((3, 9), "")
     for part in ast.walk(node):
@@ -34,7 +39,32 @@ def minimum_python(node: ast.AST, future_annotations: bool = False) -> tuple[Ver
             need = _by_shape(part, future_annotations)
         if need is not None and need[0] > found[0]:
             found = need
+    if found[0] < (3, 12) and _has_new_f_string(text):
+        return (3, 12), "a string nested in an f-string"
     return found
+
+
+def _has_new_f_string(text: str) -> bool:
+    """Look for what an f-string may hold from 3.12 on: its quotes, backslashes, comments, lines."""
+    start, end = (getattr(tokenize, name, None) for name in ("FSTRING_START", "FSTRING_END"))
+    if start is None:  # this Python could not have compiled it
+        return False
+    quotes: list[str] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == end:
+                quotes.pop()
+                continue
+            if quotes and token.type in (tokenize.STRING, start, tokenize.COMMENT, tokenize.NL):
+                short = any(len(one) == 1 for one in quotes)
+                held = any(one in token.string for one in quotes) or "\\" in token.string
+                if held or token.type == tokenize.COMMENT or (short and token.type == tokenize.NL):
+                    return True
+            if token.type == start:
+                quotes.append(token.string.lstrip("rRfFbBuU"))
+    except (tokenize.TokenError, SyntaxError):
+        return False
+    return False
 
 
 def _by_shape(part: ast.AST, future_annotations: bool) -> tuple[Version, str] | None:

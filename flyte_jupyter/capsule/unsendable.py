@@ -18,7 +18,7 @@ _SHELL = (
 
 # (type by module and name, what it is, remedy); the first that is among the type's bases counts.
 KNOWN: tuple[tuple[str, str, str], ...] = (
-    ("io.IOBase", "an open file", _OPEN),
+    ("_io._IOBase", "an open file", _OPEN),
     ("tempfile._TemporaryFileWrapper", "an open file", _OPEN),
     ("socket.socket", "an open socket", _OPEN),
     ("sqlite3.Connection", "an open database connection", _OPEN),
@@ -78,9 +78,10 @@ def _error(
         if kind.__module__ == "builtins"
         else f"{kind.__module__}.{kind.__qualname__}"
     )
+    article = "an" if name.lstrip("_")[0] in "aeiouAEIOU" else "a"
     where = f" ({place})" if place.label else ""
     return CapsuleError(
-        f"{place.who} reads {place.name!r}, a {name}{what}{where}.",
+        f"{place.who} reads {place.name!r}, {article} {name}{what}{where}.",
         evidence=evidence,
         remedy=remedy,
     )

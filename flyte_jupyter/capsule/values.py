@@ -231,6 +231,13 @@ def buffer_node(collector: Collector, data: Any) -> dict[str, Any]:
 
 # Things that are known by a name
 
+# Types that no module has under their own name in every Python, and a value of each.
+NAMELESS: dict[Any, Any] = {
+    type(None): None,
+    type(Ellipsis): Ellipsis,
+    type(NotImplemented): NotImplemented,
+}
+
 
 def is_importable(value: object) -> bool:
     """Say whether an object may be found by its module and name."""
@@ -244,10 +251,15 @@ def ship_imported(collector: Collector, value: Any, place: Place) -> int | None:
     module = getattr(value, "__module__", None)
     qualname = getattr(value, "__qualname__", "")
     if module is None or module == "__main__" or not resolves(module, qualname, value):
+        if isinstance(value, type) and value in NAMELESS:
+            return _made_by(collector, value, type, [NAMELESS[value]], {}, place)
         found = _attribute_of_module(value, place.name)
-        return None if found is None else collector.imports.entry(found, place.name, place)
+        if found is not None:
+            return collector.imports.entry(found, place.name, place)
+        names = [key for key, one in vars(types).items() if one is value]
+        return collector.imports.entry("types", names[0], place) if names else None
     if module_kind(module) == "flyte":
-        return collector.imports.face(module, qualname, place)
+        return collector.imports.face(value, module, qualname, place)
     return collector.imports.entry(module, qualname, place)
 
 
@@ -310,7 +322,17 @@ def ship_call(collector: Collector, value: Any, place: Place) -> int:
     """Add an object that is made again by calling something."""
     call = _call_of(value)
     assert call is not None
-    function, args, kwargs = call
+    return _made_by(collector, value, *call, place)
+
+
+def _made_by(
+    collector: Collector,
+    value: Any,
+    function: Any,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    place: Place,
+) -> int:
     index = collector.new("call")
     collector.remember(value, index)
     fields = {

@@ -31,6 +31,7 @@ from flyte_jupyter.wire.values import Encoded, decode
 __all__ = ["FORMAT", "Loaded", "load"]
 
 FORMAT = 1
+FACE = "flyte_jupyter"
 
 OpenRef = Optional[Callable[[Any], Any]]
 
@@ -350,9 +351,11 @@ def _imported(module: str, path: str = "") -> Any:
     try:
         return _attribute(found, path)
     except AttributeError:
-        if not path or "." in path:
-            raise
-        return import_module(module + "." + path)
+        if module == FACE:
+            raise CapsuleError(
+                f"flyte.{path} belongs to the notebook and is not there inside a task."
+            ) from None
+        raise
 
 
 def _attribute(value: Any, path: str) -> Any:
