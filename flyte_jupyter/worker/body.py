@@ -12,12 +12,14 @@ The configuration is a dictionary:
 ``concurrency`` how many asynchronous calls share the body
 ``preload``     names of modules to import while waiting
 ``files``       folder whose content is copied into the scratch folder, or empty
+``outputs``     pipes for standard output and error, as ``[read, write]``
 ``anew``        true in a process that was started anew, not forked
 =============== ================================================================
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -40,11 +42,11 @@ def start(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
     if not config.get("anew"):
         os.setsid()
         processes.die_with_parent()
+        processes.adopt_orphans()
         if any(name.startswith(EARLY) for name in config["environ"]):
             _start_anew(read_fd, write_fd, config)
     os.environ.clear()
     os.environ.update(config["environ"])
-    os.environ[processes.MARK] = str(os.getpid())
     os.makedirs(config["folder"], mode=0o700, exist_ok=True)
     if config.get("files"):
         import shutil
@@ -71,19 +73,23 @@ def _start_anew(read_fd: int, write_fd: int, config: Dict[str, Any]) -> None:
         "from flyte_jupyter.worker import body\n"
         f"os._exit(body.resume({read_fd}, {write_fd}, json.loads(sys.argv[1])))"
     )
-    os.set_inheritable(read_fd, True)
-    os.set_inheritable(write_fd, True)
+    for fd in _descriptors(read_fd, write_fd, config):
+        os.set_inheritable(fd, True)
     environ = dict(config["environ"])
     os.execve(sys.executable, [sys.executable, *flags, "-c", code, text], environ)
 
 
 def resume(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
     """Go on as a body in a process that was started anew for its environment variables."""
-    os.set_inheritable(read_fd, False)
-    os.set_inheritable(write_fd, False)
+    for fd in _descriptors(read_fd, write_fd, config):
+        os.set_inheritable(fd, False)
     if sys.path and not sys.flags.isolated:
         sys.path.remove("")
     return start(read_fd, write_fd, config)
+
+
+def _descriptors(read_fd: int, write_fd: int, config: Dict[str, Any]) -> List[int]:
+    return [read_fd, write_fd, *(fd for pipe in config["outputs"] for fd in pipe)]
 
 
 class _Body:
@@ -102,8 +108,9 @@ class _Body:
     def run(self) -> int:
         for fd in self._wake_pipe:
             os.set_blocking(fd, False)
-        for fd in self.book.capture():
+        for fd in self.book.capture(self.config["outputs"]):
             self.link.sources[fd] = lambda fd=fd: self.book.drain(fd)  # type: ignore[misc]
+        faulthandler.enable(2, all_threads=False)
         self.link.sources[self._wake_pipe[0]] = self._woken
         self.link.tick = self.book.tick
         threading.Thread(target=self.link.read_forever, name="flyte-stream", daemon=True).start()
@@ -121,6 +128,7 @@ class _Body:
 
         self.runner = Runner(self)
         if self.work.empty():
+            self.runner.rehearse()
             self._preload()
         try:
             self.runner.serve()
