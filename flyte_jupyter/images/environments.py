@@ -133,8 +133,12 @@ class VirtualEnvironments:
             build.task = asyncio.ensure_future(
                 self._build(key, place, recipe, interpreter, build.say)
             )
-            build.task.add_done_callback(lambda _: self._builds.pop(name, None))
-        await build.join(say)
+        try:
+            await build.join(say)
+        finally:
+            # who comes after a build has ended or been given up must not join it
+            if build.over and self._builds.get(name) is build:
+                del self._builds[name]
 
     async def _build(
         self, key: str, place: Path, recipe: Recipe, interpreter: Interpreter, say: Progress
@@ -176,6 +180,10 @@ class _Build:
     def __init__(self) -> None:
         self._listeners: list[Progress] = []
         self._last = ""
+
+    @property
+    def over(self) -> bool:
+        return self.task.done() or not self._listeners
 
     def say(self, line: str) -> None:
         self._last = line

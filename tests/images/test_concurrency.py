@@ -156,6 +156,18 @@ def test_a_build_goes_on_when_only_one_of_two_gives_up(environments):
     asyncio.run(one_gives_up())
 
 
+def test_who_comes_just_after_a_build_was_given_up_gets_a_build(environments):
+    async def come_late() -> None:
+        installing = asyncio.Event()
+        first = asyncio.ensure_future(environments.prepare(IMAGE, lambda line: installing.set()))
+        await installing.wait()
+        first.cancel()
+        await asyncio.wait([first])
+        assert os.path.exists((await environments.prepare(IMAGE)).python)
+
+    asyncio.run(come_late())
+
+
 def test_a_build_can_be_waited_for_from_another_loop(environments):
     import threading
 
