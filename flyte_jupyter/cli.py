@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -104,29 +105,36 @@ def _run(arguments: list[str]) -> int:
         return DONE
     # the terminal's shell has split the line and expanded its variables
     words = [Word(text, 0, len(text), literal=True) for text in arguments]
-    _install_alias()
-    command = read_command(words, None, catalog.current(), needs_file=True)
-    context = api.with_runcontext(**run_fields(command.values))
-    run = context.run(command.call.task, **command.call.keywords)
-    if command.values.get("wait") is False:
-        raise MagicUsageError("--no-wait is not for a terminal: a run ends with its process")
-    try:
-        _follow(run)
-        result = run.result()
-    except KeyboardInterrupt:
-        run.abort()
-        raise
+    with _alias():
+        command = read_command(words, None, catalog.current(), needs_file=True)
+        if command.values.get("wait") is False:
+            raise MagicUsageError("--no-wait is not for a terminal: a run ends with its process")
+        context = api.with_runcontext(**run_fields(command.values))
+        run = context.run(command.call.task, **command.call.keywords)
+        try:
+            _follow(run)
+            result = run.result()
+        except KeyboardInterrupt:
+            run.abort()
+            raise
     if result is not None:
         print(result)
     return DONE
 
 
-def _install_alias() -> None:
+@contextmanager
+def _alias() -> Iterator[None]:
     """Let the file say ``import flyte``, as it may in a notebook."""
     from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
 
-    if not official_is_installed():
-        FlyteAlias().install()
+    alias = None if official_is_installed() else FlyteAlias()
+    if alias is not None:
+        alias.install()
+    try:
+        yield
+    finally:
+        if alias is not None:
+            alias.remove()
 
 
 def _follow(run: Any) -> None:

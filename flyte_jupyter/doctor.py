@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -102,10 +103,11 @@ def _docker() -> Finding:
     import docker
 
     try:
+        _knock(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
         client = docker.from_env(timeout=5)
         version = client.version().get("Version", "?")
         client.close()
-    except docker.errors.DockerException as error:
+    except (OSError, docker.errors.DockerException) as error:
         reason = str(error).splitlines()[0][:160]
         return Finding(
             "docker",
@@ -115,6 +117,18 @@ def _docker() -> Finding:
             is_target=True,
         )
     return Finding("docker", True, f"Docker {version} answers.", is_target=True)
+
+
+def _knock(host: str) -> None:
+    """Open and close a local socket: the client itself leaks one that nobody answers.
+
+    Raises:
+        OSError: nobody answers.
+    """
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(host.removeprefix("unix://"))
 
 
 def _kubernetes() -> Finding:

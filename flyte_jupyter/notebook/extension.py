@@ -6,6 +6,7 @@ was. Magics import what they need when they are first used: loading must stay ch
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from flyte_jupyter.catalog import visits
@@ -18,6 +19,7 @@ from flyte_jupyter.notebook.transform import flyte_cells
 __all__ = ["Extension", "load", "unload"]
 
 ATTRIBUTE = "_flyte_jupyter_extension"
+RUN = ("flyte_jupyter.session.run", "Run")
 OFFICIAL = (
     "The official flyte package is installed, so `import flyte` stays that one; "
     "use `import flyte_jupyter as flyte` for this one."
@@ -64,6 +66,7 @@ class Extension:
         if (completer := getattr(shell, "Completer", None)) is not None:
             self._matcher = matcher_for(shell)
             completer.custom_matchers.append(self._matcher)
+        shell.display_formatter.formatters["text/html"].for_type_by_name(*RUN, self._run_as_html)
         if official_is_installed():
             print(OFFICIAL)
         else:
@@ -81,7 +84,19 @@ class Extension:
             for name in names:
                 shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(type(self._magics).__name__, None)
+        if self._magics in shell.configurables:
+            shell.configurables.remove(self._magics)
         if self._matcher is not None:
             shell.Completer.custom_matchers.remove(self._matcher)
+        shell.display_formatter.formatters["text/html"].pop(".".join(RUN), None)
         if self._alias is not None:
             self._alias.remove()
+
+    def _run_as_html(self, run: Any) -> str:
+        """Return what a run looks like where it is the value of a cell."""
+        from flyte_jupyter.notebook.live import is_interactive
+        from flyte_jupyter.notebook.state import state_of
+        from flyte_jupyter.notebook.view import html
+
+        watched = is_interactive(self._shell)
+        return html(state_of(run.events()), now=time.time(), times=watched)

@@ -63,14 +63,17 @@ class LiveRun:
     Args:
         run: the run.
         interactive: whether to update the display while the run goes on.
+        raises: whether the cell raises what the run fails with, and so shows its traceback.
     """
 
-    def __init__(self, run: Watched, *, interactive: bool) -> None:
+    def __init__(self, run: Watched, *, interactive: bool, raises: bool = True) -> None:
+        self._raises = raises
         self.state = RunState(log_lines=200 if interactive else None)
         self._run = run
         self._interactive = interactive
         self._news = threading.Event()
         self._handle: Any = None
+        self.thread: threading.Thread | None = None
         self._begun = time.monotonic()
         run.subscribe(self._wake)
 
@@ -90,21 +93,22 @@ class LiveRun:
         while not self.step(INTERVAL):
             now = time.monotonic()
             if self._interactive and now - self._begun >= PATIENCE and now - shown >= INTERVAL:
-                self._show()
+                self.show()
                 shown = now
 
     def finish(self) -> None:
         """Show the last state, and print the logs where nobody has watched them."""
         self.state.feed(self._run.events(self.state.next_seq))
         if self._interactive:
-            self._show()
+            self.show()
             return
         for action, _ in self.state.walk():
             for line in action.log.lines:
                 print(line)
-        self._show()
+        self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Show the state as it is, where it was shown before."""
         bundle = self._bundle()
         if self._handle is None:
             from IPython.display import display
@@ -117,7 +121,7 @@ class LiveRun:
         if self._interactive:
             return {
                 "text/plain": plain(self.state, log_lines=12),
-                "text/html": html(self.state, now=time.time()),
+                "text/html": html(self.state, now=time.time(), traceback=not self._raises),
             }
         return {"text/plain": plain(self.state)}
 
@@ -151,14 +155,15 @@ def follow(run: Watched, *, interactive: bool) -> LiveRun | None:
     """
     if not interactive:
         return None
-    live = LiveRun(run, interactive=True)
-    live._show()  # the handle must be made by the cell, later updates find it by its id
+    live = LiveRun(run, interactive=True, raises=False)
+    live.show()  # the handle must be made by the cell, later updates find it by its id
 
     def pump_and_finish() -> None:
         live.pump()
         live.finish()
 
-    threading.Thread(target=pump_and_finish, name="flyte-display", daemon=True).start()
+    live.thread = threading.Thread(target=pump_and_finish, name="flyte-display", daemon=True)
+    live.thread.start()
     return live
 
 

@@ -9,6 +9,7 @@ imports what it needs when it is used.
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any
 
 from IPython.core.magic import (
@@ -35,53 +36,16 @@ from flyte_jupyter.notebook.options import (
 __all__ = ["FlyteMagics"]
 
 
-def _helped(text: str, *tables: tuple[str, tuple[Option, ...]]) -> Any:
-    """Give a magic its help, which ``%magic?`` shows, from the table of its options."""
+def _helped(*tables: tuple[str, tuple[Option, ...]]) -> Any:
+    """Add the options of a magic, from their tables, to the help that ``%magic?`` shows."""
 
     def decorate(function: Any) -> Any:
-        parts = [text.strip()]
+        parts = [cleandoc(function.__doc__)]
         parts += [f"{title}\n{help_text(options)}" for title, options in tables]
         function.__doc__ = "\n\n".join(parts) + "\n"
         return function
 
     return decorate
-
-
-ENV_HELP = """
-Declare an environment; the functions of the cell become its tasks.
-
-    %%flyte_env ml-training --pip pandas==2.2 scikit-learn --cpu 2 --memory 4Gi --gpu A100:2
-
-    def train(rows: int = 100) -> float:
-        ...
-
-NAME is bound as a variable (ml-training as ml_training) and so are the tasks. Every public
-function of the cell becomes a task, unless one carries @NAME.task: then only the decorated ones
-do. A function whose name begins with _ stays a plain helper. Nothing is declared if the cell fails.
-Values may use variables: --cpu {cores}, --image {my_image}; single quotes keep braces as they are.
-"""
-RUN_HELP = """
-Run a task, show the run in the cell, and give the task's result.
-
-    %flyte_run train(rows=1000)
-    result = %flyte_run --on local --cpu 4 train(rows=1000)
-    run = %flyte_run --no-wait train()
-
-The call is Python: any expression of the notebook may stand in its parentheses. Resources, cache,
-retries and timeout touch the task itself, the other options every task of the run. An interrupt
-ends the run with everything that it started.
-
-    %%flyte_run [--env ENV] [options]
-
-runs the cell's own body there: it takes the variables that it reads from the notebook and brings
-back the ones that it assigns.
-"""
-EXPLAIN_HELP = """
-Say what a task would ship and where it would run, and what is wrong with it, without running it.
-
-    %flyte_explain train
-    %flyte_explain --on docker train(rows=1000)
-"""
 
 
 @magics_class
@@ -97,10 +61,23 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         super().__init__(shell)
         self._cells = cells
 
-    @_helped(ENV_HELP, ("Options:", ENV_OPTIONS))
+    @_helped(("Options:", ENV_OPTIONS))
     @no_var_expand
     @line_cell_magic
-    def flyte_env(self, line: str, cell: str | None = None) -> None:  # noqa: D102
+    def flyte_env(self, line: str, cell: str | None = None) -> None:
+        """Declare an environment; the functions of the cell become its tasks.
+
+            %%flyte_env ml-training --pip pandas==2.2 scikit-learn --cpu 2 --memory 4Gi --gpu A100:2
+
+            def train(rows: int = 100) -> float:
+                ...
+
+        NAME is bound as a variable (ml-training as ml_training) and so are the tasks. Every public
+        function of the cell becomes a task, unless one carries @NAME.task: then only the
+        decorated ones do. A function whose name begins with _ stays a plain helper. Nothing is
+        declared if the cell fails. Values may use variables: --cpu {cores}, --image {my_image};
+        single quotes keep braces as they are.
+        """
         from flyte_jupyter.notebook.environment_cell import open_environment, play
 
         if cell is None:
@@ -109,13 +86,28 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         else:
             play(line, cell, self._cells, self.shell, current())
 
-    @_helped(RUN_HELP, ("Options:", RUN_OPTIONS), ("Options of %%flyte_run:", CELL_RUN_OPTIONS[:1]))
+    @_helped(("Options:", RUN_OPTIONS), ("Options of %%flyte_run:", CELL_RUN_OPTIONS[:1]))
     @no_var_expand
     @needs_local_scope
     @line_cell_magic
-    def flyte_run(  # noqa: D102
+    def flyte_run(
         self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None
     ) -> Any:
+        """Run a task, show the run in the cell, and give the task's result.
+
+            %flyte_run train(rows=1000)
+            result = %flyte_run --on local --cpu 4 train(rows=1000)
+            run = %flyte_run --no-wait train()
+
+        The call is Python: any expression of the notebook may stand in its parentheses.
+        Resources, cache, retries and timeout touch the task itself, the other options every task
+        of the run. An interrupt ends the run with everything that it started.
+
+            %%flyte_run [--env ENV] [options]
+
+        runs the cell's own body there: it takes the variables that it reads from the notebook
+        and brings back the ones that it assigns.
+        """
         from flyte_jupyter.notebook.running import run_body, run_line
 
         if cell is not None:
@@ -130,13 +122,18 @@ class FlyteMagics(Magics):  # type: ignore[misc]
 
         return run_body(line, cell, self.shell, current())
 
-    @_helped(EXPLAIN_HELP, ("Options:", EXPLAIN_OPTIONS))
+    @_helped(("Options:", EXPLAIN_OPTIONS))
     @no_var_expand
     @needs_local_scope
     @line_magic
-    def flyte_explain(  # noqa: D102
-        self, line: str, local_ns: dict[str, Any] | None = None
-    ) -> Any:
+    def flyte_explain(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """Say what a task would ship, where it would run, and what is wrong with it.
+
+            %flyte_explain train
+            %flyte_explain --on local train(rows=1000)
+
+        Nothing runs.
+        """
         from flyte_jupyter.notebook.running import explain_line
 
         return explain_line(line, self._variables(local_ns), current())
@@ -145,7 +142,9 @@ class FlyteMagics(Magics):  # type: ignore[misc]
     def flyte_envs(self, line: str) -> Any:
         """List the environments of the session with their tasks.
 
-        %flyte_envs [NAME ...]
+            %flyte_envs [NAME ...]
+
+        Without a name, all of them.
         """
         from flyte_jupyter.notebook.listing import listing
 

@@ -28,33 +28,39 @@ def play_notebook(path: Path, out: TextIO | None = None) -> bool:
     Returns:
         Whether every cell succeeded.
     """
+    import asyncio
+
     import nbformat
+
+    notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    with tempfile.TemporaryDirectory(prefix="flyte-jupyter-demo-") as folder:
+        return asyncio.run(_play(notebook, folder, out or sys.stdout))
+
+
+async def _play(notebook: Any, folder: str, out: TextIO) -> bool:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    stream = out or sys.stdout
-    notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    with tempfile.TemporaryDirectory(prefix="flyte-jupyter-demo-") as folder:
-        client = NotebookClient(
-            notebook,
-            timeout=TIMEOUT,
-            kernel_name="python3",
-            resources={"metadata": {"path": folder}},
-        )
-        with client.setup_kernel():
-            for index, cell in enumerate(notebook.cells):
-                if cell.cell_type == "markdown":
-                    _print(stream, _prose(cell.source))
-                if cell.cell_type != "code" or not cell.source.strip():
-                    continue
-                _print(stream, _code(cell.source))
-                try:
-                    client.execute_cell(cell, index)
-                except CellExecutionError:
-                    _print(stream, _outputs(cell.outputs))
-                    _print(stream, "The notebook stopped here.")
-                    return False
-                _print(stream, _outputs(cell.outputs))
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": folder}},
+    )
+    async with client.async_setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            if cell.cell_type == "markdown":
+                _print(out, _prose(cell.source))
+            if cell.cell_type != "code" or not cell.source.strip():
+                continue
+            _print(out, _code(cell.source))
+            try:
+                await client.async_execute_cell(cell, index)
+            except CellExecutionError:
+                _print(out, _outputs(cell.outputs))
+                _print(out, "The notebook stopped here.")
+                return False
+            _print(out, _outputs(cell.outputs))
     return True
 
 

@@ -66,13 +66,16 @@ def plain(state: RunState, *, log_lines: int = 0) -> str:
     return "\n".join(lines)
 
 
-def html(state: RunState, *, now: float | None = None, times: bool = True) -> str:
+def html(
+    state: RunState, *, now: float | None = None, times: bool = True, traceback: bool = True
+) -> str:
     """Return the run as HTML.
 
     Args:
         state: the run.
         now: seconds since the epoch, to tell how long unfinished actions have taken.
         times: whether to show how long things took.
+        traceback: whether to offer the traceback of a failure; a cell that raises it shows it.
     """
     parts = [_heading(state, now, times)]
     if state.actions:
@@ -85,7 +88,7 @@ def html(state: RunState, *, now: float | None = None, times: bool = True) -> st
     for title, log in _logs(state, SHOWN_LINES):
         parts.append(_log_block(title, log, opened=not state.done))
     if (failure := state.failure()) is not None:
-        parts.append(_failure_card(*failure))
+        parts.append(_failure_card(*failure, traceback=traceback))
     return (
         '<div class="flyte-jupyter-run" style="font-family:var(--jp-ui-font-family, sans-serif);'
         f'font-size:var(--jp-ui-font-size1, 13px);color:inherit">{"".join(parts)}</div>'
@@ -226,7 +229,7 @@ def _log_block(title: str, lines: list[str], *, opened: bool) -> str:
     )
 
 
-def _failure_card(action: ActionState, failure: Failure) -> str:
+def _failure_card(action: ActionState, failure: Failure, *, traceback: bool) -> str:
     colour = COLOURS[Phase.FAILED]
     name = f"{failure.type}: " if failure.type else ""
     text = (
@@ -235,7 +238,7 @@ def _failure_card(action: ActionState, failure: Failure) -> str:
     )
     if failure.remedy:
         text += f"<div>{escape(failure.remedy)}</div>"
-    if failure.traceback:
+    if traceback and failure.traceback:
         text += (
             "<details><summary>traceback</summary><pre style='overflow-x:auto'>"
             f"{escape(failure.traceback.rstrip())}</pre></details>"
