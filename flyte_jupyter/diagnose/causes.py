@@ -32,7 +32,8 @@ class ExitRecord:
             ``"supervisor"`` if that process itself was lost.
         peak_memory: bytes.
         cpu_seconds: user and system time of the worker and what it waited for.
-        words: the last that was heard from what watches the worker, if that was lost.
+        words: the last that the worker wrote and could not send itself; if what watches it was
+            lost, the last that was heard from that.
     """
 
     code: int | None = None

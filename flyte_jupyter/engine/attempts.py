@@ -402,6 +402,8 @@ class Attempts:
     async def _worker_died(self, attempt: Attempt) -> Failure:
         exit_record = await attempt.hand.ended()
         action = attempt.action
+        if exit_record.words and exit_record.cause != "supervisor":
+            self._record.log(action, "stderr", exit_record.words)
         resources = action.settings.resources
         facts = Facts(
             task=action.unit.name,

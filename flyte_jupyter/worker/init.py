@@ -15,13 +15,15 @@ deadline from the kernel ``id``, ``seconds`` from now, or null
 ready    to the kernel   ``pid``, ``python``, ``platform``
 started  to the kernel   ``id``, ``pid``
 exit     to the kernel   the exit record: ``id``, ``code``, ``signal``, ``cause``
-                         (null, ``memory``, ``deadline``), ``peak_memory``, ``cpu_seconds``
+                         (null, ``memory``, ``deadline``), ``peak_memory``, ``cpu_seconds``,
+                         ``words`` (what it wrote last and could not send itself)
 ======== =============== ==========================================================
 """
 
 from __future__ import annotations
 
 import array
+import gc
 import json
 import os
 import select
@@ -33,6 +35,7 @@ from importlib import import_module
 from typing import Any, Dict, List, Optional, Tuple
 
 from flyte_jupyter.worker import processes
+from flyte_jupyter.worker.output import output_pipes
 
 __all__ = ["main"]
 
@@ -46,14 +49,18 @@ INHERITED = (
 )
 WATCH = 0.05
 GRACE = 2.0
+WORDS = 64 * 1024
 
 
 class _Body:
     """A body as its first process sees it."""
 
-    def __init__(self, key: int, pid: int, memory: Optional[int], folder: str) -> None:
+    def __init__(
+        self, key: int, pid: int, memory: Optional[int], folder: str, outputs: List[int]
+    ) -> None:
         self.key = key
         self.pid = pid
+        self.outputs = outputs
         self.memory = memory
         self.folder = folder
         self.deadline: Optional[float] = None
@@ -104,6 +111,10 @@ class Init:
         """Import, a module a turn, what every body needs, so that later ones inherit it."""
         if self._later:
             import_module(self._later.pop(0))
+            if not self._later:
+                # a collection in a forked process would write to, and so copy, every object
+                gc.collect()
+                gc.freeze()
         elif self._bodies and not self._served:
             self._served = True
             processes.adopt_orphans()
@@ -146,11 +157,14 @@ class Init:
     def _do_spawn(self, line: Dict[str, Any]) -> None:
         stream = self._fds.pop(0)
         config = line["config"]
+        pipes = config["outputs"] = output_pipes()
         pid = os.fork()
         if pid == 0:
             self._become_body(stream, config)
-        os.close(stream)
-        body = _Body(line["id"], pid, line.get("memory"), config["folder"])
+        for fd in (stream, *(write for _, write in pipes)):
+            os.close(fd)
+        outputs = [read for read, _ in pipes]
+        body = _Body(line["id"], pid, line.get("memory"), config["folder"], outputs)
         self._bodies[pid] = body
         self._say({"op": "started", "id": body.key, "pid": pid})
 
@@ -162,7 +176,8 @@ class Init:
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             self._control.close()
-            for fd in (*self._child_pipe, *self._fds):
+            others = (fd for body in self._bodies.values() for fd in body.outputs)
+            for fd in (*self._child_pipe, *self._fds, *others):
                 os.close(fd)
             from flyte_jupyter.worker import body
 
@@ -217,10 +232,13 @@ class Init:
             if pid == 0:
                 return
             body = self._bodies.pop(pid, None)
+            if body is not None:
+                processes.kill_session(pid)
+            self._end_orphans()
             if body is None:
                 continue
-            processes.kill_session(pid)
             processes.remove_folder(body.folder)
+            words = "".join(map(_last_words, body.outputs))
             code, number = _decode(status)
             self._say(
                 {
@@ -231,8 +249,19 @@ class Init:
                     "cause": body.cause,
                     "peak_memory": max(body.peak, processes.peak_bytes(usage)),
                     "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                    "words": words,
                 }
             )
+
+    def _end_orphans(self) -> None:
+        """Kill what bodies that have ended left running.
+
+        A body adopts its own orphans while it lives, so what is a child of this process and no
+        body was left by one that has ended.
+        """
+        for pid in processes.children_of(os.getpid()):
+            if pid not in self._bodies:
+                processes.kill_tree(pid, signal.SIGKILL)
 
     def _end(self) -> None:
         """Kill all that descends from here, also what was started while killing."""
@@ -256,6 +285,21 @@ def _decode(status: int) -> Tuple[Optional[int], Optional[int]]:
     if os.WIFSIGNALED(status):
         return None, os.WTERMSIG(status)
     return os.WEXITSTATUS(status), None
+
+
+def _last_words(fd: int) -> str:
+    """Return what is left in a pipe, its end if that is long, and close it."""
+    left = bytearray()
+    try:
+        while True:
+            data = os.read(fd, 1 << 20)
+            if not data:
+                break
+            left += data
+    except BlockingIOError:
+        pass
+    os.close(fd)
+    return left[-WORDS:].decode("utf-8", "replace")
 
 
 def _drain(fd: int) -> None:

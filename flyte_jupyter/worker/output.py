@@ -1,7 +1,8 @@
 """What user code prints, turned into log frames of the call that printed it.
 
 Python's own ``print`` goes straight into frames, told apart by call. What C libraries and child
-processes write arrives through pipes on descriptors 1 and 2.
+processes write arrives through pipes on descriptors 1 and 2. The first process of the worker holds
+the same pipes: what a body that dies left in them is its last words.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import contextvars
 import io
 import os
+import select
 import sys
 import threading
 import time
 from codecs import getincrementaldecoder
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-__all__ = ["LogBook", "current_call"]
+from flyte_jupyter.worker import processes
+
+__all__ = ["LogBook", "current_call", "output_pipes"]
 
 current_call: "contextvars.ContextVar[int]" = contextvars.ContextVar("flyte_call", default=0)
 
@@ -23,12 +27,28 @@ QUIET = 0.02
 LARGE = 32 * 1024
 PIPE = 1 << 20
 F_SETPIPE_SZ = 1031
+# So many lines go out one by one, and so many more each second, before they go in batches.
+BURST = 40
+RATE = 200.0
 
 Send = Callable[[int, str, str], None]
 
 
+def output_pipes() -> List[List[int]]:
+    """Return a pipe for standard output and one for standard error, as ``[read, write]``."""
+    pipes = []
+    for _ in range(2):
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        _widen(write)
+        pipes.append([read, write])
+    return pipes
+
+
 class LogBook:
-    """Collects text and sends it: at once after a quiet moment, in batches in a flood.
+    """Collects text and sends it: line by line, and in batches in a flood.
+
+    What is held back would be lost with a process that dies, so little is.
 
     Args:
         send: called with call number, stream name and text.
@@ -39,28 +59,49 @@ class LogBook:
         self._send = send
         self._wake = wake
         self._lock = threading.RLock()
-        self._pending: Dict[Tuple[int, str], List[str]] = {}
+        self._pending: List[Tuple[Tuple[int, str], List[str]]] = []
         self._size = 0
         self._last = 0.0
+        self._allowed = float(BURST)
         self._pipes: Dict[int, Tuple[str, Any]] = {}
+        self._poll = select.poll()
+        self._forked = False
         self.only_call = 0
 
     def write(self, call: int, stream: str, text: str) -> None:
         """Take text that a call printed."""
+        if self._forked:
+            _write_below(stream, text)
+            return
         with self._lock:
-            first = not self._pending
-            self._pending.setdefault((call, stream), []).append(text)
-            self._size += len(text)
-            if self._size > LARGE or ("\n" in text and time.monotonic() - self._last > QUIET):
-                self._send_pending()
-            elif first:
-                self._wake()
+            if self._poll.poll(0):
+                self._drain_all()  # it was written before this
+            self._take(call, stream, text)
+
+    def _take(self, call: int, stream: str, text: str) -> None:
+        pending = self._pending
+        first = not pending
+        if first or pending[-1][0] != (call, stream):
+            pending.append(((call, stream), [text]))
+        else:
+            pending[-1][1].append(text)
+        self._size += len(text)
+        if self._size > LARGE or ("\n" in text and self._may_send()):
+            self._send_pending()
+        elif first:
+            self._wake()
+
+    def _may_send(self) -> bool:
+        self._allowed = min(BURST, self._allowed + (time.monotonic() - self._last) * RATE)
+        return self._allowed >= 1
 
     def flush(self) -> None:
         """Send what was taken, with what waits in the pipes."""
-        for fd in self._pipes:
-            self.drain(fd)
+        if self._forked:
+            return
+        processes.flush_c_output()  # not under the lock: it may wait until a pipe is drained
         with self._lock:
+            self._drain_all()
             self._send_pending()
 
     def tick(self) -> Optional[float]:
@@ -75,29 +116,43 @@ class LogBook:
         return None
 
     def _send_pending(self) -> None:
-        pending, self._pending, self._size = self._pending, {}, 0
-        self._last = time.monotonic()
-        for (call, stream), texts in pending.items():
+        pending, self._pending, self._size = self._pending, [], 0
+        now = time.monotonic()
+        self._allowed = min(BURST, self._allowed + (now - self._last) * RATE) - len(pending)
+        self._last = now
+        for (call, stream), texts in pending:
             text = "".join(texts)
             for at in range(0, len(text), LARGE):
                 self._send(call, stream, text[at : at + LARGE])
 
-    def capture(self) -> List[int]:
+    def capture(self, pipes: Sequence[Sequence[int]]) -> List[int]:
         """Put pipes on descriptors 1 and 2 and frames under ``sys.stdout`` and ``sys.stderr``.
+
+        Args:
+            pipes: what :func:`output_pipes` returned.
 
         Returns:
             The descriptors to read, for the reading thread.
         """
-        for fd, name in ((1, "stdout"), (2, "stderr")):
-            read, write = os.pipe()
-            _widen(write)
+        for (read, write), (fd, name) in zip(pipes, ((1, "stdout"), (2, "stderr"))):
             os.dup2(write, fd)
             os.close(write)
-            os.set_blocking(read, False)
             self._pipes[read] = (name, getincrementaldecoder("utf-8")("replace"))
+            self._poll.register(read, select.POLLIN)
             setattr(sys, name, _Printed(self, name, fd))
             setattr(sys, f"__{name}__", getattr(sys, name))
+        processes.send_c_output_by_line()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._fork)
         return list(self._pipes)
+
+    def _fork(self) -> None:
+        """Write to the pipes from now on: a child process of user code has no stream of its own."""
+        self._forked = True
+
+    def _drain_all(self) -> None:
+        for fd in self._pipes:
+            self.drain(fd)
 
     def drain(self, fd: int) -> None:
         """Take what waits in a pipe."""
@@ -110,7 +165,13 @@ class LogBook:
                     return
                 if not data:
                     return
-                self.write(self.only_call, name, decoder.decode(data))
+                self._take(self.only_call, name, decoder.decode(data))
+
+
+def _write_below(stream: str, text: str) -> None:
+    data = memoryview(text.encode("utf-8", "surrogateescape"))
+    while data:
+        data = data[os.write(1 if stream == "stdout" else 2, data) :]
 
 
 def _widen(fd: int) -> None:
@@ -156,6 +217,9 @@ class _Printed(io.TextIOBase):
     def writable(self) -> bool:
         """Return True."""
         return True
+
+    def reconfigure(self, **_: Any) -> None:
+        """Do nothing: lines are sent as they come, whatever is asked for."""
 
     def isatty(self) -> bool:
         """Return False: a progress bar should not move a cursor here."""

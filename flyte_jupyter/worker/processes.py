@@ -1,12 +1,12 @@
 """Process trees: who descends from a body, what it uses, and how it is ended.
 
-A process that leaves its parent's session and lets the parent die is still found: the first
-process of a worker is a subreaper, and every body carries a mark in its environment that its
-children inherit.
+A process that leaves its parent's session and lets the parent die is still found: a body adopts
+the orphans among its descendants, and the first process of the worker those of a body that ended.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -14,30 +14,51 @@ import sys
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
 __all__ = [
-    "MARK",
     "adopt_orphans",
     "children_of",
     "die_with_parent",
+    "flush_c_output",
     "kill_session",
     "kill_tree",
     "memory_of_tree",
     "peak_bytes",
     "remove_folder",
+    "send_c_output_by_line",
 ]
 
-MARK = "FLYTE_JUPYTER_BODY"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform == "linux"
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-def _prctl(option: int, value: int) -> bool:
-    if not LINUX:
-        return False
+@functools.lru_cache(maxsize=None)
+def _libc() -> Any:
     import ctypes
 
-    return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
+    return ctypes.CDLL(None)
+
+
+def _prctl(option: int, value: int) -> bool:
+    return LINUX and bool(_libc().prctl(option, value, 0, 0, 0) == 0)
+
+
+@functools.lru_cache(maxsize=None)
+def _c_output() -> Any:
+    """Return the C library's own ``stdout``."""
+    import ctypes
+
+    return ctypes.c_void_p.in_dll(_libc(), "stdout" if LINUX else "__stdoutp")
+
+
+def send_c_output_by_line() -> None:
+    """Have C code that prints write each line as it ends, as on a terminal."""
+    _libc().setvbuf(_c_output(), None, 1, 0)  # 1 is _IOLBF
+
+
+def flush_c_output() -> None:
+    """Write what C code has printed and not written yet."""
+    _libc().fflush(_c_output())
 
 
 def adopt_orphans() -> bool:
@@ -90,18 +111,7 @@ def _tree(pid: int) -> Set[int]:
             if child not in found:
                 found.add(child)
                 todo.append(child)
-    if LINUX:
-        me = os.getpid()
-        found.update(c for c in children.get(me, ()) if c not in found and _marked(c, pid))
     return found
-
-
-def _marked(pid: int, body: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return f"{MARK}={body}".encode() in file.read().split(b"\0")
-    except OSError:
-        return False
 
 
 def children_of(pid: int) -> List[int]:
@@ -123,23 +133,11 @@ def kill_tree(pid: int, number: int) -> None:
 
 
 def kill_session(pid: int) -> None:
-    """Kill what a body that has ended left running; cheap when there is nothing."""
+    """Kill what a body that has ended left running in its own session."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except OSError:
         pass  # nothing is left in its own group
-    others = children_of(os.getpid())
-    if others:
-        for child in others:
-            if _marked(child, pid) or _session(child) == pid:
-                kill_tree(child, signal.SIGKILL)
-
-
-def _session(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return -1
 
 
 def memory_of_tree(pid: int) -> int:
