@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from flyte_jupyter.wire.typenames import dtype_name, fits_dtype, names_of_node
 from flyte_jupyter.wire.values import encode, preview_tree, type_of_node
 from flyte_jupyter.wire.values.model import TAG, dump
+from flyte_jupyter.wire.values.naming import in_words
 
 __all__ = ["Mismatch", "check", "check_value", "describe"]
 
@@ -64,9 +65,7 @@ def describe(schema: Schema) -> str:
         return f"Literal[{', '.join(preview_tree(item) for item in schema['literal'])}]"
     if "type" not in schema:
         return "any"
-    name: str = schema.get("name") or schema["type"].replace("<locals>.", "")
-    if name.startswith("__main__."):
-        name = name[len("__main__.") :]
+    name: str = schema.get("name") or in_words(schema["type"])
     if "items" in schema:
         more = ", ..." if name == "tuple" else ""
         return f"{name}[{describe(schema['items'])}{more}]"

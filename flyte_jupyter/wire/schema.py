@@ -20,11 +20,12 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Set
 
 from flyte_jupyter.wire.checks import Mismatch, check, check_value, describe
-from flyte_jupyter.wire.typenames import ABSTRACT, name_of_type
+from flyte_jupyter.wire.typenames import ABSTRACT
 from flyte_jupyter.wire.values import encode
+from flyte_jupyter.wire.values.naming import name_of_type
 
 __all__ = [
     "ANY",
@@ -102,7 +103,7 @@ def schema_of(annotation: Any, _depth: int = 0) -> Schema:
         return _union([schema_of(item, inner) for item in typing.get_args(annotation)])
     if origin is typing.Literal:
         return {"literal": [encode(item).tree for item in typing.get_args(annotation)]}
-    if getattr(origin, "__name__", "") in _WRAPPERS or origin is typing.Annotated:
+    if getattr(origin, "_name", "") in _WRAPPERS or origin is typing.Annotated:
         return schema_of(typing.get_args(annotation)[0], inner)
     if origin is not None:
         return _generic(origin, typing.get_args(annotation), inner)
@@ -148,8 +149,20 @@ def _typed_dict(kind: Any, depth: int) -> Schema:
         "type": "dict",
         "name": kind.__qualname__.replace("<locals>.", ""),
         "fields": {name: schema_of(hint, depth) for name, hint in hints.items()},
-        "required": sorted(getattr(kind, "__required_keys__", ())),
+        "required": sorted(_required(kind, hints)),
     }
+
+
+def _required(kind: Any, hints: Dict[str, Any]) -> Set[str]:
+    """Return the fields that must be there; Python cannot tell where annotations are text."""
+    required = set(getattr(kind, "__required_keys__", ()))
+    for name, hint in hints.items():
+        wrapper = getattr(typing.get_origin(hint), "_name", None)
+        if wrapper == "NotRequired":
+            required.discard(name)
+        elif wrapper == "Required":
+            required.add(name)
+    return required
 
 
 def _generic(origin: Any, arguments: Any, depth: int) -> Schema:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, Tuple
 
-from flyte_jupyter.wire.values import type_of_node
 from flyte_jupyter.wire.values.model import TAG
+from flyte_jupyter.wire.values.naming import name_of_type, type_of_node
 
-__all__ = ["ABSTRACT", "dtype_name", "fits_dtype", "name_of_type", "names_of_node"]
+__all__ = ["ABSTRACT", "dtype_name", "fits_dtype", "names_of_node"]
 
 #: Type names that a node fits beside its own, by tag or by the type of a plain JSON value.
 _ALSO: Dict[str, Tuple[str, ...]] = {
@@ -25,6 +25,8 @@ _ALSO: Dict[str, Tuple[str, ...]] = {
     "collections.OrderedDict": ("dict", "MutableMapping", "Mapping"),
     "collections.defaultdict": ("dict", "MutableMapping", "Mapping"),
     "collections.Counter": ("dict", "MutableMapping", "Mapping"),
+    "function": ("types.FunctionType", "types.BuiltinFunctionType"),
+    "module": ("types.ModuleType",),
     "datetime.datetime": ("datetime.date",),
     "datetime.timezone": ("datetime.tzinfo",),
     "zoneinfo.ZoneInfo": ("datetime.tzinfo",),
@@ -69,9 +71,6 @@ _FAMILIES = {
     "timedelta64": "m",
 }
 
-#: Packages that show their classes at the top, wherever they define them.
-_FLAT = ("numpy", "pandas", "pathlib", "polars", "pyarrow", "pydantic")
-
 #: Abstract types that an encoded value can be held against; others promise nothing.
 ABSTRACT = ("Sequence", "MutableSequence", "Set", "MutableSet", "Mapping", "MutableMapping")
 
@@ -83,7 +82,7 @@ def names_of_node(node: Any) -> Tuple[str, ...]:
         return (name, *_ALSO.get(name, ()))
     named = node.get("c")
     if node[TAG] == "name":
-        return ("type",) if "of" in node else ("function",)
+        return (type_of_node(node), *_ALSO.get(type_of_node(node), ()))
     if named:
         bases = [name_of_type(*_split(base)) for base in node.get("of", ())]
         own_name = name_of_type(str(named[0]), str(named[1]))
@@ -95,16 +94,6 @@ def names_of_node(node: Any) -> Tuple[str, ...]:
         families = [f"numpy.{key}" for key, letters in _FAMILIES.items() if letter in letters]
         return (name, *_ALSO.get(name, ()), *families)
     return (name, *_ALSO.get(name, ()))
-
-
-def name_of_type(module: str, qualname: str) -> str:
-    """Return the one name of a type, whatever module of its package it is defined in."""
-    top = module.partition(".")[0]
-    if module == "builtins":
-        return qualname
-    if module == "collections.abc":
-        return qualname if qualname in ABSTRACT else f"{module}.{qualname}"
-    return f"{top if top in _FLAT else module}.{qualname}"
 
 
 def _split(dotted: str) -> Tuple[str, str]:

@@ -1,4 +1,4 @@
-# ruff: noqa: UP017, B905 (runs on Python 3.9)
+# ruff: noqa: B905 (runs on Python 3.9)
 """Round trips of pandas, polars and Arrow, run by an interpreter that has them.
 
 Prints one JSON line for each case: its name, and what is wrong with it ("" for nothing).

@@ -1,4 +1,4 @@
-# ruff: noqa: UP017, B905, PIE796 (runs on Python 3.9; an alias of a member is a case)
+# ruff: noqa: UP017, PIE796 (runs on Python 3.9; an alias of a member is a case)
 """Values of the standard library, each of which must come back as it was.
 
 A script as well: it reads encoded values from standard input, one JSON line each, decodes them,

@@ -23,8 +23,9 @@ from flyte_jupyter.wire.values.exceptions import (
     encode_exception,
 )
 from flyte_jupyter.wire.values.model import Encoded, Ref, size_of
+from flyte_jupyter.wire.values.naming import type_of_node
 from flyte_jupyter.wire.values.opaque import Opaque
-from flyte_jupyter.wire.values.previews import inline_size, preview, preview_tree, type_of_node
+from flyte_jupyter.wire.values.previews import inline_size, preview, preview_tree
 
 __all__ = [
     "Encoded",

@@ -340,10 +340,9 @@ def encode_name(value: Any, encoder: Encoder) -> Any:
                 remedy="Define it with def at the top level of a cell or module, and pass that.",
             )
         return encode_pickle(value, encoder)
-    node = {"~": "name", "c": [module, qualname]}
     if isinstance(value, type):
-        return class_node("name", value, encoder)
-    return node
+        return {**class_node("name", value, encoder), "k": "type"}
+    return {"~": "name", "c": [module, qualname]}
 
 
 def _name_in_module(value: Any) -> tuple[str, Optional[str]]:

@@ -82,7 +82,7 @@ def opaque_of(node: Dict[str, Any], buffers: Sequence[Buffer], missing: str, why
         missing: what is missing, by name.
         why: more about it, or nothing.
     """
-    from flyte_jupyter.wire.values.previews import type_of_node
+    from flyte_jupyter.wire.values.naming import type_of_node
 
     moved: Dict[int, int] = {}
     own: List[Buffer] = []

@@ -7,8 +7,9 @@ import reprlib
 from typing import Any, Dict
 
 from flyte_jupyter.wire.values.model import TAG, Encoded, nodes_of, size_of
+from flyte_jupyter.wire.values.naming import type_of_node
 
-__all__ = ["in_bytes", "inline_size", "preview", "preview_tree", "type_of_node"]
+__all__ = ["in_bytes", "inline_size", "preview", "preview_tree"]
 
 LONGEST = 160
 _ADDRESS = re.compile(r"(?: object)? at 0x[0-9a-fA-F]+")
@@ -19,42 +20,6 @@ _FAMILIES = {
     "pandas": "frames",
     "polars": "polars_frames",
     "pyarrow": "arrow",
-}
-
-#: Words for the tags that are no name of a type themselves.
-_WORDS = {
-    "decimal": "decimal.Decimal",
-    "fraction": "fractions.Fraction",
-    "uuid": "uuid.UUID",
-    "date": "datetime.date",
-    "datetime": "datetime.datetime",
-    "time": "datetime.time",
-    "timedelta": "datetime.timedelta",
-    "timezone": "datetime.timezone",
-    "zone": "zoneinfo.ZoneInfo",
-    "array": "array.array",
-    "namespace": "types.SimpleNamespace",
-    "module": "module",
-    "deque": "collections.deque",
-    "OrderedDict": "collections.OrderedDict",
-    "defaultdict": "collections.defaultdict",
-    "Counter": "collections.Counter",
-    "numpy.array": "numpy.ndarray",
-    "numpy.masked": "numpy.MaskedArray",
-    "pandas.frame": "pandas.DataFrame",
-    "pandas.series": "pandas.Series",
-    "pandas.index": "pandas.Index",
-    "pandas.multiindex": "pandas.MultiIndex",
-    "pandas.rangeindex": "pandas.RangeIndex",
-    "polars.frame": "polars.DataFrame",
-    "polars.series": "polars.Series",
-    "pyarrow.table": "pyarrow.Table",
-    "pyarrow.batch": "pyarrow.RecordBatch",
-    "pyarrow.chunks": "pyarrow.ChunkedArray",
-    "pyarrow.schema": "pyarrow.Schema",
-    "pandas.timestamp": "pandas.Timestamp",
-    "pandas.timedelta": "pandas.Timedelta",
-    "task": "task",
 }
 
 
@@ -76,27 +41,6 @@ def preview_tree(tree: Any, longest: int = LONGEST) -> str:
         longest: how many characters there may be.
     """
     return _cut(_tree_words(tree, 3), longest)
-
-
-def type_of_node(tree: Any) -> str:
-    """Return the type of an encoded value as a user would name it, without decoding it."""
-    if type(tree) is not dict or TAG not in tree:
-        return "None" if tree is None else type(tree).__name__
-    tag = tree[TAG]
-    named = tree.get("c")
-    if tag == "name":
-        return "type" if "of" in tree else "function"
-    if named:
-        module, qualname = str(named[0]), str(named[1]).replace("<locals>.", "")
-        hidden = module in ("__main__", "builtins")
-        return qualname if hidden else f"{module.partition('.')[0]}.{qualname}"
-    if tag == "numpy.scalar":
-        return f"numpy.{tree.get('n', 'generic')}"
-    if tag == "path":
-        return f"pathlib.{tree.get('k')}"
-    if tag == "constant":
-        return str(tree.get("v"))
-    return _WORDS.get(tag, str(tag))
 
 
 def inline_size(encoded: Encoded) -> int:
