@@ -64,6 +64,7 @@ def gather(task: Task) -> tuple[Collector, int]:
         root = collector.ship_root(task, function, place)
     except CapsuleError as error:
         collector.errors.append(error)
+    collector.settle()
     return collector, root
 
 

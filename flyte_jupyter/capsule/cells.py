@@ -85,6 +85,7 @@ def gather_cell(
             collector.imports.statement(module, taken, place)
         except CapsuleError as error:
             collector.errors.append(error)
+    collector.settle()
     assigned = list(dict.fromkeys([*reads.bound, *reads.rebound]))
     for one in assigned:
         changed.pop(one, None)

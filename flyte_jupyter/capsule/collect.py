@@ -27,6 +27,10 @@ from flyte_jupyter.errors import CapsuleError
 __all__ = ["Collector"]
 
 
+# Functions inside functions: below this, the walk goes on later, so as not to fill the stack.
+DEEP = 40
+
+
 class Collector:
     """Gathers entries; see the module.
 
@@ -59,6 +63,8 @@ class Collector:
         self.imports = Imports(self)
         self._spaces: dict[int, int] = {}
         self.space_names: list[dict[str, Any]] = []
+        self._depth = 0
+        self._waiting: list[Callable[[], None]] = []
         self._memo: dict[int, int] = {}
         self._alive: list[object] = []  # identities stay valid as long as their objects
         self._bound: dict[tuple[int, str], int] = {}
@@ -114,6 +120,28 @@ class Collector:
                     self.remember(value, index)
                     return index
         return values.ship_value(self, value, place)
+
+    def nested(self, step: Callable[[], None]) -> None:
+        """Take a step of the walk, now or, where the walk is deep already, at its end.
+
+        A function exists in the container before all else, so what it needs may come late.
+        """
+        if self._depth >= DEEP:
+            self._waiting.append(step)
+            return
+        self._depth += 1
+        try:
+            step()
+        finally:
+            self._depth -= 1
+
+    def settle(self) -> None:
+        """Take the steps that wait."""
+        while self._waiting:
+            try:
+                self.nested(self._waiting.pop(0))
+            except CapsuleError as error:
+                self.errors.append(error)
 
     def ship_root(self, task: Any, function: Any, place: Place) -> int:
         """Add the function of a task; one in a local module is reached by importing that."""
@@ -223,10 +251,14 @@ class Collector:
     ) -> None:
         key = (self.space_of(namespace), name)
         index = self._bound.get(key)
+        if isinstance(value, types.ModuleType) and self.imports.only_tasks(value, read.chains):
+            self.bind(key[0], name, self.imports.facade(value, read.chains, place))
+            return
         if index is None:
             index = self.ship(value, place)
             self.bind(key[0], name, index)
         if isinstance(value, types.ModuleType):
+            self.imports.become_real(value, index, place)
             self.imports.attributes(value, read.chains, place)
 
     def bind(self, space: int, name: str, index: int) -> None:

@@ -125,13 +125,24 @@ def _space(collector: Collector, namespace: dict[str, Any]) -> int:
 def _ship_function(
     collector: Collector, function: types.FunctionType, definition: Definition, place: Place
 ) -> int:
-    code = function.__code__
-    future = future_names(code)
     if getattr(definition.node, "type_params", None):
         return ship_definition(collector, function, definition, function, keep=0)
     index = collector.new("function")
     collector.remember(function, index)
     collector.watch_function(function)
+    collector.nested(lambda: _fill_function(collector, index, function, definition, place))
+    return index
+
+
+def _fill_function(
+    collector: Collector,
+    index: int,
+    function: types.FunctionType,
+    definition: Definition,
+    place: Place,
+) -> None:
+    code = function.__code__
+    future = future_names(code)
     file, free = definition.file, code.co_freevars
     piece = definition.piece(collector.source(file), free=free, future=future)
     reads, changed, shape, notes = _analysed(definition, piece)
@@ -183,7 +194,7 @@ def _ship_function(
     )
     _note_need(collector, notes, f"{function.__name__}() ({label}, line {definition.first_line})")
     counted = {key: value for key, value in fields.items() if key != "piece"}
-    return collector.done(index, ["function", shape, future, counted, names])
+    collector.done(index, ["function", shape, future, counted, names])
 
 
 def _docstring(code: types.CodeType) -> str | None:

@@ -77,6 +77,37 @@ class Imports:
             self._entries[module, attribute] = known
         return known
 
+    def only_tasks(self, module: types.ModuleType, chains: list[tuple[str, ...]]) -> bool:
+        """Say whether code takes nothing but tasks and environments from a local module."""
+        from flyte_jupyter.capsule.spec_values import is_spec
+
+        named = all(chain and is_spec(getattr(module, chain[0], None)) for chain in chains)
+        return named and module_kind(module.__name__) == "local"
+
+    def facade(self, module: types.ModuleType, chains: list[tuple[str, ...]], place: Place) -> int:
+        """Return the entry of a stand-in that has only tasks: the module's packages stay away."""
+        known = self._collector.known(module)
+        if known is None:
+            known = self._collector.new("facade", module=module.__name__, attrs={})
+            self._collector.remember(module, known)
+            self._collector.done(known, ["facade", self._collector.entries[known]["attrs"]])
+        entry = self._collector.entries[known]
+        if entry["k"] == "facade":
+            for chain in chains:
+                where = Place(chain[0], place.reader, place.label, place.line)
+                task = getattr(module, chain[0])
+                entry["attrs"][chain[0]] = self._collector.ship(task, where)
+        return known
+
+    def become_real(self, module: types.ModuleType, index: int, place: Place) -> None:
+        """Import a module after all, for which a stand-in was enough before."""
+        entry = self._collector.entries[index]
+        if entry["k"] == "facade":
+            self.need(module.__name__, place)
+            entry.clear()
+            entry.update(k="import", module=module.__name__, attr="")
+            self._collector.canon[index] = ["import", module.__name__]
+
     def face(self, value: object, module: str, qualname: str, place: Place) -> int:
         """Return the entry of something of ours: a room that the container has, or its face."""
         if (module + ".").startswith(tuple(room + "." for room in GUEST_ROOMS)):

@@ -133,6 +133,7 @@ class _Loader:
                     self._set(index, self._function(entry))
             for index in payload["order"]:
                 self._make(index)
+            self._fill_facades()
             root = self._root()
         finally:
             if previous is not None:
@@ -261,6 +262,15 @@ class _Loader:
 
     def _make_import(self, entry: Mapping[str, Any]) -> Any:
         return _imported(entry["module"], entry["attr"])
+
+    def _make_facade(self, entry: Mapping[str, Any]) -> Any:
+        return types.ModuleType(entry["module"])
+
+    def _fill_facades(self) -> None:
+        for index, entry in enumerate(self._entries):
+            if entry["k"] == "facade":
+                tasks = {name: self._objects[one] for name, one in entry["attrs"].items()}
+                vars(self._objects[index]).update(tasks)
 
     def _make_attr(self, entry: Mapping[str, Any]) -> Any:
         return _attribute(self._objects[entry["of"]], entry["path"])

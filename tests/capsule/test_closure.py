@@ -259,3 +259,12 @@ def test_display_prints_in_the_container(notebook, monkeypatch):
     monkeypatch.setattr(builtins, "display", print, raising=False)
     notebook.cell("@env.task\ndef f():\n    display('seen')\n    return 1")
     assert notebook.run() == 1
+
+
+def test_a_long_chain_of_functions_travels(notebook):
+    notebook.cell(
+        "def h0(x): return x\n"
+        + "".join(f"def h{n}(x): return h{n - 1}(x)\n" for n in range(1, 400))
+    )
+    notebook.cell("@env.task\ndef f(x): return h399(x)")
+    assert notebook.run(7, version="3.9") == 7

@@ -135,6 +135,24 @@ def test_a_task_imported_from_a_local_module_is_only_named(notebook, project):
     assert notebook.run(3) == ["called", "mine.child", 3]
 
 
+def test_a_module_of_which_only_tasks_are_called_does_not_travel(notebook, project):
+    project(
+        "tasks_of_mine.py",
+        "import flyte_jupyter as flyte\nenv = flyte.TaskEnvironment(name='mine')\n"
+        "@env.task\ndef child(x): return x\n@env.task\ndef other(x): return x\nK = 3\n",
+    )
+    notebook.cell("import tasks_of_mine")
+    notebook.cell(
+        "def h(x): return tasks_of_mine.other(x)\n@env.task\ndef f(x):\n"
+        "    return tasks_of_mine.child(x), h(x)"
+    )
+    assert notebook.capsule().report.files == ()
+    assert notebook.run(3) == (["called", "mine.child", 3], ["called", "mine.other", 3])
+    notebook.cell("def h(x): return tasks_of_mine.K")
+    assert [one.path for one in notebook.capsule().report.files] == ["tasks_of_mine.py"]
+    assert notebook.run(3) == (["called", "mine.child", 3], 3)
+
+
 def test_an_installed_package_is_imported_and_named(notebook):
     notebook.cell("import numpy as np")
     notebook.cell("@env.task\ndef f():\n    return float(np.linalg.norm([3, 4]))")
