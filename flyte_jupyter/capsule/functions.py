@@ -56,7 +56,11 @@ def ship_code(collector: Collector, value: Any, place: Place) -> int | None:
         return classes.ship_class(collector, value, place)
     if isinstance(value, types.FunctionType) and not _belongs_elsewhere(value):
         definition = _find(value)
-        if definition is not None:
+        if definition is not None and definition.scopes and definition.scopes[-1]:
+            index = _ship_method(collector, value, definition, place)
+            if index is not None:
+                return index
+        if definition is not None and not _has_mangled_names(value.__code__, definition):
             return _ship_function(collector, value, definition, place)
     else:
         inner = _decorated(value, place.name)
@@ -65,6 +69,31 @@ def ship_code(collector: Collector, value: Any, place: Place) -> int | None:
         if not isinstance(value, types.FunctionType):
             return None
     return fallback.by_value(collector, value, place)
+
+
+def _ship_method(
+    collector: Collector, function: types.FunctionType, definition: Definition, place: Place
+) -> int | None:
+    """Add a function that was written in a class as an attribute of the class."""
+    owner: Any = None if definition.in_function else function.__globals__
+    for name in definition.parents if owner else ():
+        owner = owner.get(name) if isinstance(owner, dict) else getattr(owner, name, None)
+    found = vars(owner).get(definition.name) if isinstance(owner, type) else None
+    if found is not function:
+        return None
+    of = collector.ship(owner, Place(owner.__name__, place.reader, place.label, place.line))
+    return collector.simple("attr", of=of, path=definition.name)
+
+
+def _has_mangled_names(code: types.CodeType, definition: Definition) -> bool:
+    """Say whether code can only be compiled inside its class, because of names like ``__x``."""
+    classes = [
+        name.lstrip("_")
+        for name, is_class in zip(definition.parents, definition.scopes, strict=True)
+        if is_class
+    ]
+    names = [*code.co_names, *code.co_varnames, *code.co_freevars]
+    return any(name.startswith(f"_{cls}__") for cls in classes for name in names)
 
 
 def _find(function: types.FunctionType) -> Definition | None:

@@ -148,7 +148,7 @@ class Capsule:
         python: which Python versions can load it.
         report: the account.
         task: the task it was made from, ``None`` for the body of a cell.
-        child_tasks: the tasks that it may call, by full name.
+        child_tasks: the tasks that it may call, by full name, without overrides.
         classes: the notebook's classes that it carries, by module and qualified name, as they
             were when it was made.
         size: bytes of payload and buffers.

@@ -100,3 +100,9 @@ def _best(call, times):
         call()
         found.append(time.perf_counter() - start)
     return min(found)
+
+
+def test_an_overridden_task_has_the_capsule_of_its_task(notebook):
+    notebook.cell("@env.task\ndef f(): return 1")
+    cache, task = CapsuleCache(), notebook.names["f"]
+    assert cache.get(task.override(retries=2)) is cache.get(task)

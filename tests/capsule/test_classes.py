@@ -122,6 +122,12 @@ CLASSES = [
         id="bound method",
     ),
     pytest.param(
+        "class C:\n    __v = 5\n    def m(self): return self.__v\nm = C.m\nc = C()",
+        "m(c)",
+        5,
+        id="function of a class",
+    ),
+    pytest.param(
         "def make():\n    class C:\n        v = 3\n    return C\nC = make()",
         "C.v",
         3,

@@ -87,3 +87,13 @@ def test_the_interface_travels(notebook):
     capsule = notebook.capsule()
     assert list(capsule.interface["inputs"]) == ["x", "y"]
     assert capsule.payload["interface"] == capsule.interface
+
+
+def test_a_child_that_is_called_with_overrides_is_declared_without_them(notebook):
+    notebook.cell(
+        "@env.task(retries=1)\ndef child(x): return x\nfast = child.override(retries=3)\n"
+        "@env.task\ndef f():\n    return fast(1), child(2)"
+    )
+    (child,) = notebook.capsule().child_tasks.values()
+    assert not child.overrides
+    assert child.settings == notebook.names["child"].settings
