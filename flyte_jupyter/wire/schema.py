@@ -17,7 +17,6 @@ The rules are those of Flyte: an ``int`` takes no ``bool`` and no ``float``; a `
 
 from __future__ import annotations
 
-import inspect
 import types
 import typing
 from typing import Any, Callable, Dict, List, Set
@@ -57,6 +56,8 @@ def interface_of(func: Callable[..., Any]) -> Dict[str, Any]:
         ``{"inputs": {name: {"schema": …, "has_default": bool, "kind": …}}, "output": schema}``,
         where ``kind`` is that of :class:`inspect.Parameter`. A default of None allows None.
     """
+    import inspect
+
     hints = _hints_of(func)
     inputs = {}
     for name, parameter in inspect.signature(func).parameters.items():
@@ -93,7 +94,7 @@ def schema_of(annotation: Any, _depth: int = 0) -> Schema:
         annotation: a type, or what ``typing`` makes of types. What has no meaning for a value that
             arrives from elsewhere (type variables without bound, protocols, callables) is ``any``.
     """
-    if _depth > _DEEP or annotation is inspect.Parameter.empty:
+    if _depth > _DEEP:
         return ANY
     origin = typing.get_origin(annotation)
     inner = _depth + 1
@@ -131,7 +132,12 @@ def _union(schemas: List[Schema]) -> Schema:
 def _plain(kind: Any, depth: int) -> Schema:
     if issubclass(kind, dict) and hasattr(kind, "__total__"):
         return _typed_dict(kind, depth)
-    if kind in (object, Any) or getattr(kind, "_is_protocol", False):
+    # inspect._empty stands where there is no annotation.
+    if (
+        kind in (object, Any)
+        or kind.__module__ == "inspect"
+        or getattr(kind, "_is_protocol", False)
+    ):
         return ANY
     name = name_of_type(kind.__module__, kind.__qualname__)
     abstract = hasattr(kind, "__abstractmethods__") or kind.__flags__ & (1 << 20)

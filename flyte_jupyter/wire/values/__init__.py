@@ -10,7 +10,6 @@ from flyte_jupyter.wire.values import (  # noqa: F401, these fill the tables
     classes,
     containers,
     exceptions,
-    pickled,
     scalars,
     tasks,
     times,

@@ -13,9 +13,6 @@ _FLAT = ("numpy", "pandas", "pathlib", "polars", "pyarrow", "pydantic")
 
 #: Words for the tags that are no name of a type themselves.
 _WORDS = {
-    "decimal": "decimal.Decimal",
-    "fraction": "fractions.Fraction",
-    "uuid": "uuid.UUID",
     "date": "datetime.date",
     "datetime": "datetime.datetime",
     "time": "datetime.time",
@@ -75,7 +72,7 @@ def type_of_node(tree: Any) -> str:
         return in_words(name_of_type(*map(str, tree["c"][:2])))
     if tag == "numpy.scalar":
         return f"numpy.{tree.get('n', 'generic')}"
-    if tag == "path":
+    if tag == "pathlib.path":
         return f"pathlib.{tree.get('k')}"
     if tag == "constant":
         return str(tree.get("v"))

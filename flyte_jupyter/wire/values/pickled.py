@@ -1,4 +1,3 @@
-# ruff: noqa: ARG005 (codecs have one signature)
 """The last resort: pickle protocol 5, its large buffers beside it, and only where it is allowed."""
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from typing import Any, Dict, List
 from flyte_jupyter.errors import FlyteError, SerializationError
 from flyte_jupyter.wire.values.decoding import Decoder, Missing
 from flyte_jupyter.wire.values.encoding import Encoder
-from flyte_jupyter.wire.values.registry import reads, writes_kind
+from flyte_jupyter.wire.values.registry import reads
 
 __all__ = ["encode_pickle"]
 
 Node = Dict[str, Any]
 
 
-@writes_kind(1000, lambda kind: True)
 def encode_pickle(value: Any, encoder: Encoder) -> Any:
     """Pickle what no other codec knows.
 

@@ -31,7 +31,12 @@ PACKAGES = {
     "pandas": "frames",
     "polars": "polars_frames",
     "pyarrow": "arrow",
+    "decimal": "standard",
+    "fractions": "standard",
+    "pathlib": "standard",
+    "uuid": "standard",
     "flyte_jupyter": "tasks",
+    "pickle": "pickled",
 }
 
 #: Codecs by kind of class: the first whose question is answered with yes takes the type.
@@ -88,7 +93,12 @@ def encoder_of(kind: type) -> Encode:
         found = ENCODERS.get(kind)
         if found is not None:
             return found
-    found = next(encode for _, question, encode in _KINDS if question(kind))
+    for _, question, encode in _KINDS:
+        if question(kind):
+            found = encode
+            break
+    else:
+        found = import_module("flyte_jupyter.wire.values.pickled").encode_pickle
     _BY_CLASS[kind] = found
     return found
 
@@ -98,7 +108,7 @@ def decoder_of(tag: Any) -> Optional[Decode]:
     if type(tag) is not str:
         return None
     found = DECODERS.get(tag)
-    if found is None and "." in tag:
+    if found is None:
         family = PACKAGES.get(tag.partition(".")[0])
         if family is not None:
             import_module("flyte_jupyter.wire.values." + family)

@@ -1,14 +1,10 @@
 # ruff: noqa: ARG001 (codecs have one signature)
-"""Codecs of single values: numbers and text that JSON cannot say, bytes, paths."""
+"""Codecs of single values: numbers and text that JSON cannot say, and bytes."""
 
 from __future__ import annotations
 
-import decimal
-import fractions
-import pathlib
 import struct
 import types
-import uuid
 from base64 import b64decode, b64encode
 from typing import Any, Dict
 
@@ -117,43 +113,6 @@ def decode_bytearray(node: Node, decoder: Decoder) -> bytearray:
     return bytearray(bytes_of(node, decoder))
 
 
-@writes(decimal.Decimal)
-def encode_decimal(value: decimal.Decimal, encoder: Encoder) -> Node:
-    """A decimal goes as its text, which keeps its exponent."""
-    return {"~": "decimal", "v": str(value)}
-
-
-@reads("decimal")
-def decode_decimal(node: Node, decoder: Decoder) -> decimal.Decimal:
-    """Return a decimal."""
-    return decimal.Decimal(node["v"])
-
-
-@writes(fractions.Fraction)
-def encode_fraction(value: fractions.Fraction, encoder: Encoder) -> Node:
-    """A fraction goes as numerator and denominator."""
-    return {"~": "fraction", "v": [encoder.node(value.numerator), encoder.node(value.denominator)]}
-
-
-@reads("fraction")
-def decode_fraction(node: Node, decoder: Decoder) -> fractions.Fraction:
-    """Return a fraction."""
-    numerator, denominator = decoder.values(node["v"])
-    return fractions.Fraction(numerator, denominator)
-
-
-@writes(uuid.UUID)
-def encode_uuid(value: uuid.UUID, encoder: Encoder) -> Node:
-    """A UUID goes as its text."""
-    return {"~": "uuid", "v": str(value)}
-
-
-@reads("uuid")
-def decode_uuid(node: Node, decoder: Decoder) -> uuid.UUID:
-    """Return a UUID."""
-    return uuid.UUID(node["v"])
-
-
 @writes(range, slice)
 def encode_span(value: Any, encoder: Encoder) -> Node:
     """A range or slice goes as its three numbers."""
@@ -188,31 +147,6 @@ def encode_constant(value: Any, encoder: Encoder) -> Node:
 def decode_constant(node: Node, decoder: Decoder) -> Any:
     """Return a constant."""
     return CONSTANTS[node["v"]]
-
-
-# Paths
-
-
-_PATHS = {
-    name: getattr(pathlib, name)
-    for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
-}
-
-
-@writes(*_PATHS.values())
-def encode_path(value: pathlib.PurePath, encoder: Encoder) -> Node:
-    """A path goes as its text; the file it names stays where it is."""
-    return {"~": "path", "k": type(value).__name__, "v": encoder.node(str(value))}
-
-
-@reads("path")
-def decode_path(node: Node, decoder: Decoder) -> pathlib.PurePath:
-    """Return a path; one of the other family of systems becomes a pure one."""
-    kind = _PATHS[node["k"]]
-    if issubclass(kind, pathlib.Path) and kind is not type(pathlib.Path()):
-        kind = _PATHS["Pure" + node["k"]]
-    path: pathlib.PurePath = kind(decoder.value(node["v"]))
-    return path
 
 
 # Memory
