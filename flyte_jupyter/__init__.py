@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _FACE = {
-    "flyte_jupyter.api": ("Outputs", "Run", "init", "map", "run", "shut_down", "with_runcontext"),
+    "flyte_jupyter.api": (
+        "Outputs",
+        "Run",
+        "explain",
+        "init",
+        "map",
+        "run",
+        "run_cell",
+        "shut_down",
+        "with_runcontext",
+    ),
     "flyte_jupyter.spec": (
         "AMD_GPU",
         "Backoff",
@@ -40,7 +50,17 @@ __all__ = ["__version__", "errors", "load_ipython_extension", "unload_ipython_ex
 
 if TYPE_CHECKING:
     from flyte_jupyter import errors
-    from flyte_jupyter.api import Outputs, Run, init, map, run, shut_down, with_runcontext  # noqa: A004
+    from flyte_jupyter.api import (  # noqa: A004
+        Outputs,
+        Run,
+        explain,
+        init,
+        map,
+        run,
+        run_cell,
+        shut_down,
+        with_runcontext,
+    )
     from flyte_jupyter.spec import (
         AMD_GPU,
         GPU,

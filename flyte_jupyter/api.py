@@ -17,9 +17,21 @@ from flyte_jupyter.spec.naming import did_you_mean
 from flyte_jupyter.spec.settings import layer
 
 if TYPE_CHECKING:
+    from flyte_jupyter.capsule.explain import Explanation
     from flyte_jupyter.engine.events import Event
+    from flyte_jupyter.spec import TaskEnvironment
 
-__all__ = ["Outputs", "Run", "init", "map", "run", "shut_down", "with_runcontext"]
+__all__ = [
+    "Outputs",
+    "Run",
+    "explain",
+    "init",
+    "map",
+    "run",
+    "run_cell",
+    "shut_down",
+    "with_runcontext",
+]
 
 # Options that `run` takes beside the inputs of the task.
 RUN_OPTIONS = ("task_queue", "queue")
@@ -66,13 +78,13 @@ class RunContextRunner:
     """A run with options of its own; see :func:`with_runcontext`."""
 
     def __init__(self, context: RunContext) -> None:
-        self._context = context
+        self.context = context
         self.run: Twin[..., Run] = Twin(self._run, self._run_aio)
 
     def _run(self, task: Task, /, *args: Any, **kwargs: Any) -> Run:
         """Submit the run and return it."""
         _refuse_inside_a_task()
-        return submit(_task_of(task), args, kwargs, self._context)
+        return submit(_task_of(task), args, kwargs, self.context)
 
     async def _run_aio(self, task: Task, /, *args: Any, **kwargs: Any) -> Run:
         return self._run(task, *args, **kwargs)
@@ -199,6 +211,62 @@ class _Map:
 
 
 map = _Map()  # noqa: A001, the name is Flyte's
+
+
+def explain(
+    task: Task | str, /, *args: Any, target: str | None = None, **kwargs: Any
+) -> Explanation:
+    """Say what would happen if a task was run: what is shipped, to what, and what is wrong.
+
+    Nothing is run or built.
+
+    Args:
+        task: the task, or its name.
+        args: inputs by position, to see how they would travel.
+        target: name of the target, the session's if not given.
+        kwargs: inputs by name.
+
+    Returns:
+        The plan as data; printed, it is a page of text.
+
+    Raises:
+        NotFoundError: there is no task of that name.
+        TargetError: there is no such target.
+    """
+    from flyte_jupyter.session.explain import explain_task
+
+    return explain_task(_task_of(task), args, kwargs, target)
+
+
+def run_cell(
+    source: str,
+    namespace: dict[str, Any],
+    *,
+    env: TaskEnvironment | None = None,
+    filename: str = "<cell>",
+    **context: Any,
+) -> Run:
+    """Run the body of a cell in an environment, as ``%%flyte_run`` does.
+
+    Args:
+        source: the body.
+        namespace: the names that it may read; what it reads travels by value.
+        env: the environment; the default image if there is none.
+        filename: of the cell's code, for tracebacks.
+        context: as for :func:`with_runcontext`.
+
+    Returns:
+        A run whose result is a dictionary: ``assigned`` (names to values), ``value`` of the last
+        expression, ``kept`` (names that cannot be brought back, and why).
+
+    Raises:
+        SyntaxError: the body is no Python.
+        CapsuleError: something that it reads cannot be sent.
+    """
+    from flyte_jupyter.session.cell import submit_cell
+
+    _refuse_inside_a_task()
+    return submit_cell(source, namespace, env, filename, with_runcontext(**context).context)
 
 
 def shut_down() -> None:

@@ -164,7 +164,7 @@ class Conductor:
             self._finish(action, _failed(error) if error else _aborted(action, ""))
 
     async def _meet_target(self) -> Attempts:
-        inventory = await self.target.inventory()
+        inventory = await asyncio.to_thread(self.target.inventory)
         if self._attempts is None:
             self._admission = Admission(inventory, self.target.devices)
             self._attempts = Attempts(self.target, self._pool, self._admission, self._record)
@@ -320,5 +320,5 @@ def _child_settings(settings: Settings, run: RunState, overrides: Any) -> Settin
     key = (id(settings), dump_json(overrides))
     known: Settings | None = run.overridden.get(key)
     if known is None:
-        known = run.overridden[key] = apply_layer(settings, layer_from_plain(overrides))
+        known = run.overridden[key] = apply_layer(settings, from_plain(overrides))
     return known

@@ -268,7 +268,7 @@ class Admission:
             claim.decided(None)
 
     def _take_devices(self, claim: Claim) -> None:
-        taken = []
+        taken: list[str] = []
         for index, kind in list(self._free_devices):
             if len(taken) == claim.need.count:
                 break

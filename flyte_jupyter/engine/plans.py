@@ -16,7 +16,7 @@ from flyte_jupyter.spec import ReusePolicy, Settings, Timeout
 from flyte_jupyter.spec.settings import to_plain
 from flyte_jupyter.targets.protocol import Prepared, StartRequest, Target
 
-__all__ = ["Plan", "Plans"]
+__all__ = ["Plan", "Plans", "need_of"]
 
 DEFAULT_CPU = 1000
 MOST = 1000
@@ -89,7 +89,7 @@ class Plans:
 
     def _make(self, task: str, settings: Settings) -> Plan:
         timeout = settings.timeout or Timeout()
-        need = _need(settings)
+        need = need_of(settings)
         text = json.dumps(to_plain(settings), sort_keys=True)
         return Plan(
             settings=settings,
@@ -123,7 +123,8 @@ class Plans:
         plan.shelf = None
 
 
-def _need(settings: Settings) -> Need:
+def need_of(settings: Settings) -> Need:
+    """Return what an attempt under certain settings asks of the target."""
     resources = settings.resources
     if resources is None:
         return Need(DEFAULT_CPU)
@@ -143,7 +144,7 @@ def _request(settings: Settings, prepared: Prepared) -> StartRequest:
     wants_device = resources is not None and resources.device is not None
     return StartRequest(
         prepared=prepared,
-        environ=settings.env_vars or (),
+        environ=tuple((k, v) for k, v in (settings.env_vars or {}).items() if v is not None),
         memory=None if resources is None else resources.memory_limit,
         cpu=None if resources is None else resources.cpu_request,
         devices=() if wants_device else None,

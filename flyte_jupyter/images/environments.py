@@ -104,6 +104,22 @@ class VirtualEnvironments:
         self._ready[image] = prepared
         return prepared
 
+    def found(self, image: Image | None) -> tuple[bool, str]:
+        """Say whether an image is startable as it is, and what stands for it, without building.
+
+        Args:
+            image: the image; None for the default one.
+        """
+        recipe = read_recipe(image)
+        interpreter = current() if recipe.python is None else self.interpreters.find(recipe.python)
+        what = ", ".join(str(layer) for layer in (*recipe.installations, *recipe.sources))
+        words = f" with {what}" if what else ""
+        if interpreter is None:
+            wanted = ".".join(map(str, recipe.python or ()))
+            return False, f"Python {wanted}{words}, which is not installed here"
+        whole = recipe.bare or _whole(self._folder / "environments" / _key(recipe, interpreter))
+        return whole, f"Python {interpreter.text}{words}"
+
     async def _interpreter(self, version: tuple[int, int] | None, say: Progress) -> Interpreter:
         if version is None:
             return current()

@@ -20,7 +20,6 @@ from flyte_jupyter.session.submit import (
     open_for,
     request_for,
 )
-from flyte_jupyter.spec import Task
 from flyte_jupyter.worker.mapping import calls_of
 
 __all__ = ["map_aio", "map_blocking"]
@@ -33,8 +32,7 @@ class _Calls:
 
     def __init__(self, task: Any, iterables: tuple[Any, ...], window: int, context: RunContext):
         self._calls = calls_of(task, iterables)
-        plain = task.func if isinstance(task, functools.partial) else task
-        self._task: Task = plain
+        plain: Any = task.func if isinstance(task, functools.partial) else task
         self._capsule = capsule_of(plain)
         self._engine = session.engine()
         request = request_for(plain, self._capsule, None, context)

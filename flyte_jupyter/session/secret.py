@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 from flyte_jupyter.engine.request import SecretValues
@@ -34,7 +35,8 @@ def secret_values(secrets: Iterable[Secret] | None, environment: str) -> SecretV
                 remedy=f"Set the environment variable {places} for the notebook, put it into a "
                 f"file {FOLDERS[0]}/{secret.key.lower()}, or into the keyring under 'flyte'.",
             )
-        values[secret.env_var] = value
+        if secret.variable is not None:
+            values[secret.variable] = value
     return values
 
 
@@ -54,7 +56,7 @@ def _find(secret: Secret) -> str | None:
             if path.is_file():
                 return path.read_text().rstrip("\n")
     try:
-        import keyring
+        keyring = import_module("keyring")
     except ImportError:
         return None
     found = keyring.get_password("flyte", secret.key)

@@ -52,6 +52,7 @@ def _local() -> Target:
 TARGETS: dict[str, Callable[[], Target]] = {"local": _local}
 OPTIONS: dict[str, tuple[str, ...]] = {}
 
+_asked: dict[str, Target] = {}
 _config = Config()
 _engine: Engine | None = None
 _lock = threading.Lock()
@@ -73,6 +74,18 @@ def check_target(name: str) -> str:
     known = ", ".join(TARGETS)
     hint = did_you_mean(name, TARGETS)
     raise TargetError(f"There is no target {name!r}{hint}", remedy=f"Targets: {known}.")
+
+
+def make_target(name: str) -> Target:
+    """Return a target of our own to ask about, apart from the engine's.
+
+    Raises:
+        TargetError: there is no such target.
+    """
+    name = check_target(name)
+    if name not in _asked:
+        _asked[name] = TARGETS[name]()
+    return _asked[name]
 
 
 def check_options(target: str, options: dict[str, Any]) -> dict[str, Any]:

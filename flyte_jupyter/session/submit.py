@@ -15,13 +15,23 @@ from flyte_jupyter.session import session
 from flyte_jupyter.session.outcome import Opener
 from flyte_jupyter.session.run import Run
 from flyte_jupyter.session.secret import secret_values
-from flyte_jupyter.spec import Task
+from flyte_jupyter.spec import Settings, Task
 from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
 from flyte_jupyter.wire.exchange import Packed, pack
 from flyte_jupyter.wire.inputs import check_inputs, check_size
 from flyte_jupyter.wire.values import Encoded, encode, inline_size
 
-__all__ = ["RunContext", "capsule_of", "encode_inputs", "new_name", "open_for", "request_for", "submit"]
+__all__ = [
+    "RunContext",
+    "capsule_of",
+    "encode_inputs",
+    "new_name",
+    "open_for",
+    "request_for",
+    "request_of",
+    "submit",
+    "unit_of",
+]
 
 
 _capsules = CapsuleCache()
@@ -83,7 +93,7 @@ def _classes_of(capsule: Capsule) -> Callable[..., Any]:
 
     def find(module: str, qualname: str, source: str | None = None) -> Any:
         del source
-        return held.get(f"{module}.{qualname}")
+        return held.get((module, qualname))
 
     return find
 
@@ -92,8 +102,16 @@ def request_for(
     task: Task, capsule: Capsule, inputs: Packed | None, context: RunContext
 ) -> RunRequest:
     """Return the message for a run."""
+    unit = _units.get(task, capsule, context.layer, root=True)
+    return request_of(unit, task.short_name, capsule, inputs, context)
+
+
+def request_of(
+    unit: Unit, short_name: str, capsule: Capsule, inputs: Packed | None, context: RunContext
+) -> RunRequest:
+    """Return the message for a run of a unit and of all tasks that it may call."""
     config = session.config()
-    units = {task.name: _units.get(task, capsule, context.layer, root=True)}
+    units = {unit.name: unit}
     pending = list(capsule.child_tasks.values())
     while pending:
         child = _declared(pending.pop())
@@ -102,8 +120,8 @@ def request_for(
             units[child.name] = _units.get(child, shipped, context.layer, root=False)
             pending.extend(shipped.child_tasks.values())
     return RunRequest(
-        name=context.name or new_name(task.short_name),
-        task=task.name,
+        name=context.name or new_name(short_name),
+        task=unit.name,
         target=session.check_target(context.target or config.target),
         units=units,
         inputs=inputs,
@@ -154,19 +172,28 @@ class _Units:
 
     def _make(self, task: Task, capsule: Capsule, layer: Mapping[str, Any], root: bool) -> Unit:
         settings = catalog.current().resolve(task, layer, root=root).settings
-        return Unit(
-            name=task.name,
-            environment=task.env_name,
-            settings=settings,
-            capsule=pack(Encoded(capsule.payload, list(capsule.buffers))),
-            capsule_hash=capsule.hash,
-            capsule_key=capsule.key,
-            modules=capsule.modules,
-            secrets=secret_values(settings.secrets, task.env_name),
-        )
+        return unit_of(task.name, task.env_name, settings, capsule)
 
 
 _units = _Units()
+
+
+def unit_of(name: str, environment: str, settings: Settings, capsule: Capsule) -> Unit:
+    """Return what is shipped for a task, with its secrets looked up.
+
+    Raises:
+        SecretError: a secret is to be found nowhere.
+    """
+    return Unit(
+        name=name,
+        environment=environment,
+        settings=settings,
+        capsule=pack(Encoded(capsule.payload, list(capsule.buffers))),
+        capsule_hash=capsule.hash,
+        capsule_key=capsule.key,
+        modules=capsule.modules,
+        secrets=secret_values(settings.secrets, environment),
+    )
 
 
 def encode_inputs(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -17,7 +16,9 @@ class Twin(Generic[P, R]):
     """A blocking function that carries its asynchronous twin as ``.aio``."""
 
     def __init__(self, blocking: Callable[P, R], aio: Callable[P, Awaitable[R]]) -> None:
-        functools.update_wrapper(self, blocking)
+        self.__doc__ = blocking.__doc__
+        self.__name__ = blocking.__name__
+        self.__wrapped__ = blocking
         self._blocking = blocking
         self.aio = aio
 
@@ -34,7 +35,7 @@ class TwinMethod(Generic[S, P, R]):
         blocking: Callable[Concatenate[S, P], R],
         aio: Callable[Concatenate[S, P], Awaitable[R]],
     ) -> None:
-        functools.update_wrapper(self, blocking)
+        self.__doc__ = blocking.__doc__
         self._blocking = blocking
         self._aio = aio
 

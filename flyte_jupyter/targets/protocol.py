@@ -142,7 +142,10 @@ class Target(Protocol):
     def capabilities(self, settings: Settings) -> Mapping[str, Capability]:
         """Return what the target makes of each field that is set; the source of all notes."""
 
-    async def inventory(self) -> Inventory:
+    def describe(self, settings: Settings) -> list[str]:
+        """Say what stands for the settings here, a line each; nothing is started or built."""
+
+    def inventory(self) -> Inventory:
         """Return what the target has, used or not."""
 
     def prepared(self, settings: Settings) -> Prepared | None:

@@ -125,7 +125,9 @@ class _Body:
             },
         )
         from flyte_jupyter.worker.calls import Runner
+        from flyte_jupyter.worker.face import install_alias
 
+        install_alias()
         self.runner = Runner(self)
         if self.work.empty():
             self.runner.rehearse()

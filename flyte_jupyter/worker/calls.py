@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from flyte_jupyter import errors
 from flyte_jupyter.spec import calling
+from flyte_jupyter.spec.binding import spread
 from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES, to_plain
 from flyte_jupyter.wire import schema
 from flyte_jupyter.wire.exchange import Packed, pack, unpack
@@ -349,19 +350,7 @@ def _invoke(function: Callable[..., Any], inputs: Dict[str, Any]) -> Any:
         return function(**inputs)
     import inspect
 
-    args: List[Any] = []
-    kwargs: Dict[str, Any] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name not in inputs:
-            continue
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            args.extend(inputs[name])
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            kwargs.update(inputs[name])
-        elif parameter.kind is parameter.KEYWORD_ONLY:
-            kwargs[name] = inputs[name]
-        else:
-            args.append(inputs[name])
+    args, kwargs = spread(inspect.signature(function), inputs)
     return function(*args, **kwargs)
 
 

@@ -27,6 +27,14 @@ def _network(allowed: Any) -> Capability:
     return Capability(Honour.IGNORED, "a process on this machine keeps its network")
 
 
+def _secrets(secrets: Any) -> Capability:
+    mounted = [secret.key for secret in secrets if secret.path is not None]
+    if not mounted:
+        return HONOURED
+    note = f"{', '.join(mounted)} is not laid in a file on this machine; take as_env_var="
+    return Capability(Honour.IGNORED, note)
+
+
 FIELDS: Mapping[str, Callable[[Any], Capability]] = {
     "cache": lambda cache: (
         Capability(Honour.IGNORED, "results are made anew; no earlier one is taken")
@@ -46,7 +54,7 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
     "report": _ignored("no report is made"),
     "retries": _honoured,
     "reusable": _honoured,
-    "secrets": _honoured,
+    "secrets": _secrets,
     "service_account": _ignored("there are no service accounts on this machine"),
     "short_name": _honoured,
     "timeout": _honoured,

@@ -75,7 +75,12 @@ class LocalTarget:
             known = self._capabilities[settings] = capabilities(settings)
         return known
 
-    async def inventory(self) -> Inventory:
+    def describe(self, settings: Settings) -> list[str]:
+        """Say which interpreter and packages stand for the image, and whether they are there."""
+        ready, words = self._images.found(settings.image)
+        return [f"image: {words}" if ready else f"image: {words}; it is built when it is needed"]
+
+    def inventory(self) -> Inventory:
         """Return what this machine has."""
         return machine.inventory()
 
