@@ -46,11 +46,11 @@ _FACE = {
 }
 _WHERE = {name: module for module, names in _FACE.items() for name in names}
 
-__all__ = ["__version__", "errors", "load_ipython_extension", "unload_ipython_extension", *_WHERE]  # noqa: PLE0604
+__all__ = ["__version__", "errors", "load_ipython_extension", "unload_ipython_extension", *_WHERE]
 
 if TYPE_CHECKING:
     from flyte_jupyter import errors
-    from flyte_jupyter.api import (  # noqa: A004
+    from flyte_jupyter.api import (
         Outputs,
         Run,
         explain,

@@ -70,7 +70,10 @@ def init(
     changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     if options:
         name = target or session.config().target
-        changes["options"] = {**session.config().options, name: session.check_options(name, options)}
+        changes["options"] = {
+            **session.config().options,
+            name: session.check_options(name, options),
+        }
     session.configure(**changes)
 
 

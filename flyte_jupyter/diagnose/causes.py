@@ -131,7 +131,7 @@ CAUSES: tuple[Row, ...] = (
     (lambda exit_: exit_.cause == "deadline", _deadline),
     (lambda exit_: exit_.cause == "supervisor", _supervisor),
     (lambda exit_: exit_.signal is not None, _signal),
-    (lambda exit_: True, _exit_status),
+    (lambda _: True, _exit_status),
 )
 
 

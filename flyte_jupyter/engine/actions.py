@@ -116,7 +116,7 @@ class Conductor:
             action.sent = self._attempts.send_now(
                 action,
                 lambda outcome: self._finish(action, outcome),
-                lambda attempt, frame: self._follow(action, self._resume(action, attempt, frame)),
+                lambda attempt, frame: self._follow(action, self._resume(attempt, frame)),
             )
         if action.sent is None:
             self._follow(action, self._run(action))
@@ -148,7 +148,7 @@ class Conductor:
             self._look_at_plan(action, await self._meet_target())
         return await (await self._meet_target()).run(action)
 
-    async def _resume(self, action: Action, attempt: Attempt, frame: Frame | None) -> Outcome:
+    async def _resume(self, attempt: Attempt, frame: Frame | None) -> Outcome:
         return await (await self._meet_target()).resume(attempt, frame)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

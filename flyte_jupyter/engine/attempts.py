@@ -172,9 +172,7 @@ class Attempts:
                 remedy="Raise Timeout(deadline=...), or let it do less.",
             ) from None
 
-    async def _settle(
-        self, action: Action, plan: Plan, result: Packed | Failure | None
-    ) -> Outcome:
+    async def _settle(self, action: Action, plan: Plan, result: Packed | Failure | None) -> Outcome:
         """Try until an attempt succeeds, or fails for good."""
         need = plan.need
         if result is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import json
 import threading
 import time
@@ -82,7 +83,9 @@ class Engine:
 
     # messages
 
-    def submit(self, request: RunRequest, subscriber: Callable[[Event], None] | None = None) -> RunState:
+    def submit(
+        self, request: RunRequest, subscriber: Callable[[Event], None] | None = None
+    ) -> RunState:
         """Start a run and return its state, which the engine's thread fills.
 
         Args:
@@ -124,9 +127,7 @@ class Engine:
         if self.alive:
             self._loop.call_soon_threadsafe(self._cancel, run, why)
 
-    def subscribe(
-        self, run: RunState, start: int, callback: Callable[[Event], None]
-    ) -> None:
+    def subscribe(self, run: RunState, start: int, callback: Callable[[Event], None]) -> None:
         """Call back on the engine's thread with the events of a run from ``start`` on."""
 
         def begin() -> None:
@@ -206,10 +207,8 @@ class Engine:
             return
         atexit.unregister(self.close)
         future = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
-        try:
+        with contextlib.suppress(TimeoutError):  # the supervisors end with this process anyway
             future.result(10)
-        except TimeoutError:
-            pass  # the supervisors end with this process
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 

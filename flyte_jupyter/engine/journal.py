@@ -1,8 +1,9 @@
 """What happened, kept: a SQLite file beside the logs, written by the engine's thread alone.
 
 What is known of a row is gathered and written with one statement, and rows are committed together,
-so a short call costs one commit and a thousand of them a handful. A value of at most :data:`KEPT_AT_ONCE` bytes is
-committed before it is shown; a larger one is written to a file behind the result.
+so a short call costs one commit and a thousand of them a handful. A value of at most
+:data:`KEPT_AT_ONCE` bytes is committed before it is shown; a larger one is written to a file
+behind the result.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ class Peer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone who waits that nothing will come."""
+        del exc
         if not self.open:
             return
         self.open = False

@@ -1,9 +1,10 @@
-"""The messages that the engine takes: plain values and encoded bytes, no live object of the user."""
+"""The messages that the engine takes: plain values and encoded bytes, no object of the user."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.wire.exchange import Packed
 

@@ -79,7 +79,9 @@ class RunState:
         for subscriber in self.subscribers:
             subscriber(event)
 
-    def new_action(self, parent: Action | None, unit: Unit, settings: Settings, inputs: Packed) -> Action:
+    def new_action(
+        self, parent: Action | None, unit: Unit, settings: Settings, inputs: Packed
+    ) -> Action:
         """Make an action of this run."""
         action = Action(self, f"a{len(self.actions)}", parent, unit, settings, inputs)
         self.actions.append(action)

@@ -244,7 +244,9 @@ class WorkerPool:
             await worker.connect(hand.peer)
         except OSError as error:
             worker.kill()
-            raise RuntimeSystemError("", f"The worker's stream could not be opened: {error}.") from None
+            raise RuntimeSystemError(
+                "", f"The worker's stream could not be opened: {error}."
+            ) from None
         return hand
 
     def _lost(self, hand: Hand) -> None:

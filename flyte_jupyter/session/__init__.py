@@ -1,1 +1,1 @@
-"""The kernel's side of a run: what the user holds, encodes and decodes; the engine only sees bytes."""
+"""The kernel's side of a run: what the user holds; the engine only sees bytes."""

@@ -42,7 +42,7 @@ def package_of(module: str) -> str:
     return PACKAGES.get(top, top)
 
 
-def _missing_module(match: re.Match[str], environ: Mapping[str, str]) -> str:
+def _missing_module(match: re.Match[str], _: Mapping[str, str]) -> str:
     package = package_of(match.group(1))
     return (
         f"The task's image lacks {package!r}: add it with --pip {package}, or "
@@ -60,7 +60,7 @@ def _missing_variable(match: re.Match[str], environ: Mapping[str, str]) -> str:
     )
 
 
-def _missing_file(match: re.Match[str], environ: Mapping[str, str]) -> str:
+def _missing_file(match: re.Match[str], _: Mapping[str, str]) -> str:
     path = match.group(1)
     if not os.path.exists(os.path.expanduser(path)):
         return ""
@@ -79,9 +79,7 @@ HINTS: tuple[Row, ...] = (
 )
 
 
-def hint_for(
-    kind: str, sentence: str, environ: Mapping[str, str]
-) -> str:
+def hint_for(kind: str, sentence: str, environ: Mapping[str, str]) -> str:
     """Return what to do about an exception of user code, empty if nothing is known.
 
     Args:

@@ -22,13 +22,13 @@ TICK = 0.1
 
 
 class Outputs(tuple[Any, ...]):
-    """What a task returned, as a tuple: nothing for ``None``, one value, or several (as in Flyte)."""
+    """What a task returned as Flyte's tuple: nothing for ``None``, one value, or several."""
 
     __slots__ = ()
 
     @property
     def named_outputs(self) -> dict[str, Any]:
-        """The values by Flyte's names: ``o0``, ``o1`` …"""
+        """The values by Flyte's names: ``o0``, ``o1`` and so on."""
         return {f"o{index}": value for index, value in enumerate(self)}
 
     def __repr__(self) -> str:

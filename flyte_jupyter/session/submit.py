@@ -196,9 +196,7 @@ def unit_of(name: str, environment: str, settings: Settings, capsule: Capsule) -
     )
 
 
-def encode_inputs(
-    task: Task, capsule: Capsule, given: dict[str, Any], limit: int | None
-) -> Packed:
+def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any], limit: int | None) -> Packed:
     """Encode the inputs of a call, checked against the task's signature.
 
     Args:

@@ -34,7 +34,9 @@ def guest_runtime() -> str:
     stamp = hashlib.sha256(FACE.encode())
     for path in files:
         status = path.stat()
-        stamp.update(f"{path.relative_to(package)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        stamp.update(
+            f"{path.relative_to(package)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
+        )
     folder = runtime_folder() / stamp.hexdigest()[:16]
     if not folder.is_dir():
         _make(folder, package, files)

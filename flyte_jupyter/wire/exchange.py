@@ -150,7 +150,9 @@ def slots_of(packed: Packed, outbox: Outbox) -> Tuple[List[Any], List[Any], List
     return slots, inline, offered
 
 
-def unpack_slots(slots: Any, inline: Sequence[Any], info: Optional[Dict[str, Any]] = None) -> Packed:
+def unpack_slots(
+    slots: Any, inline: Sequence[Any], info: Optional[Dict[str, Any]] = None
+) -> Packed:
     """Return the value that a frame carries.
 
     Raises:

@@ -97,7 +97,7 @@ class _Body:
         import queue
 
         self.config = config
-        self.work: "queue.SimpleQueue[Optional[Frame]]" = queue.SimpleQueue()
+        self.work: queue.SimpleQueue[Optional[Frame]] = queue.SimpleQueue()
         self.link = Link(read_fd, write_fd, self.receive, self.stream_ended)
         self.book = LogBook(self.send_log, self.wake)
         self._wake_pipe = os.pipe()

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional
 from flyte_jupyter import errors
 from flyte_jupyter.spec import calling
 from flyte_jupyter.spec.binding import spread
-from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES, to_plain
+from flyte_jupyter.spec.settings import to_plain
 from flyte_jupyter.wire import schema
 from flyte_jupyter.wire.exchange import Packed, pack, unpack
 from flyte_jupyter.wire.frames import Frame, Kind
@@ -243,14 +243,14 @@ class Runner:
                 "which it would block.",
                 remedy=f"Write: await {task.short_name}.aio(...)",
             )
-        answer: "queue.SimpleQueue[Frame]" = queue.SimpleQueue()
+        answer: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         number = self._submit(task, task.bind(args, kwargs), answer.put)
         try:
             frame = answer.get()
         except BaseException:
             self._give_up(number)
             raise
-        return self._outcome(task, frame)
+        return self._outcome(frame)
 
     def aio(self, task: Any, args: Any, kwargs: Any) -> Any:
         """Call a task from an asynchronous body."""
@@ -260,7 +260,7 @@ class Runner:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        future: "asyncio.Future[Frame]" = loop.create_future()
+        future: asyncio.Future[Frame] = loop.create_future()
 
         def arrived(frame: Frame) -> None:
             loop.call_soon_threadsafe(_settle, future, frame)
@@ -271,11 +271,11 @@ class Runner:
         except BaseException:
             self._give_up(number)
             raise
-        return self._outcome(task, frame)
+        return self._outcome(frame)
 
     def submit(self, task: Any, args: Any, kwargs: Any) -> Callable[[], Any]:
         """Start a call and return the function that waits for its value, for ``map``."""
-        answer: "queue.SimpleQueue[Frame]" = queue.SimpleQueue()
+        answer: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         number = self._submit(task, task.bind(args, kwargs), answer.put)
 
         def wait() -> Any:
@@ -284,7 +284,7 @@ class Runner:
             except BaseException:
                 self._give_up(number)
                 raise
-            return self._outcome(task, frame)
+            return self._outcome(frame)
 
         return wait
 
@@ -308,7 +308,7 @@ class Runner:
         if self._waiters.pop(number, None) is not None:
             self._link.send(Kind.CANCEL, number)
 
-    def _outcome(self, task: Any, frame: Frame) -> Any:
+    def _outcome(self, frame: Frame) -> Any:
         packed = self._link.value(frame)
         if frame.kind == Kind.ERROR:
             encoded = unpack(packed, self._link.open_ref)
@@ -327,7 +327,9 @@ class Runner:
             return self._link.open_ref(ref)
 
         encoded = unpack(packed, open_ref)
-        value = decode(encoded, open_ref=open_ref, classes=None if loaded is None else loaded.classes)
+        value = decode(
+            encoded, open_ref=open_ref, classes=None if loaded is None else loaded.classes
+        )
         self._link.free(opened)
         return value
 

@@ -30,7 +30,7 @@ class TaskContext:
     pickle: bool = True
 
     @classmethod
-    def of(cls, header: Dict[str, Any]) -> "TaskContext":
+    def of(cls, header: Dict[str, Any]) -> TaskContext:
         """Return the context that the header of a call tells."""
         return cls(
             header["run"],
@@ -42,6 +42,8 @@ class TaskContext:
         )
 
 
-current_context: "contextvars.ContextVar[TaskContext]" = contextvars.ContextVar(
-    "flyte_context", default=TaskContext()
+_OUTSIDE = TaskContext()
+
+current_context: contextvars.ContextVar[TaskContext] = contextvars.ContextVar(
+    "flyte_context", default=_OUTSIDE
 )

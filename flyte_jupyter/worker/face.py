@@ -16,7 +16,7 @@ from flyte_jupyter.spec import *  # noqa: F403
 from flyte_jupyter.worker.context import TaskContext, current_context
 from flyte_jupyter.worker.mapping import map  # noqa: A004
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     *__import__("flyte_jupyter.spec", fromlist=["__all__"]).__all__,
     "ctx",
     "errors",
@@ -52,10 +52,9 @@ def run(task: Any, *_: Any, **__: Any) -> Any:
 class _Alias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds ``flyte`` and what is below it under the name of this package."""
 
-    def find_spec(
-        self, name: str, path: Optional[Sequence[str]] = None, target: Any = None
-    ) -> Any:
+    def find_spec(self, name: str, path: Optional[Sequence[str]] = None, target: Any = None) -> Any:
         """Return a spec for ``flyte`` and its modules."""
+        del path, target
         if name == "flyte" or name.startswith("flyte."):
             return importlib.util.spec_from_loader(name, self)
         return None

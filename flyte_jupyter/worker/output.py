@@ -21,7 +21,7 @@ from flyte_jupyter.worker import processes
 
 __all__ = ["LogBook", "current_call", "output_pipes"]
 
-current_call: "contextvars.ContextVar[int]" = contextvars.ContextVar("flyte_call", default=0)
+current_call: contextvars.ContextVar[int] = contextvars.ContextVar("flyte_call", default=0)
 
 QUIET = 0.02
 LARGE = 32 * 1024

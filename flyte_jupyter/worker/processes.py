@@ -32,7 +32,7 @@ LINUX = sys.platform == "linux"
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _libc() -> Any:
     import ctypes
 
@@ -43,7 +43,7 @@ def _prctl(option: int, value: int) -> bool:
     return LINUX and bool(_libc().prctl(option, value, 0, 0, 0) == 0)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _c_output() -> Any:
     """Return the C library's own ``stdout``."""
     import ctypes

@@ -20,7 +20,9 @@ def test_a_frame_comes_out_as_it_went_in():
 
 
 def test_frames_are_found_whatever_the_pieces_they_arrive_in():
-    sent = [encode_frame(Kind.LOG, n, {"text": "x" * n}, [bytes(n)] if n % 2 else ()) for n in range(9)]
+    sent = [
+        encode_frame(Kind.LOG, n, {"text": "x" * n}, [bytes(n)] if n % 2 else ()) for n in range(9)
+    ]
     data = wire(*sent)
     decoder = FrameDecoder()
 
@@ -50,7 +52,10 @@ def test_a_frame_that_is_too_large_is_refused_by_its_sender():
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no frame"),
         (bytes([99]) + bytes(19), "no frame"),
         (b"\x01\x00\x00\x00" + bytes(8) + b"\xff\xff\xff\x7f" + bytes(4), "is larger than"),
-        (b"\x01\x00\x01\x00" + bytes(8) + bytes(4) + b"\x05\0\0\0" + b"\x04\0\0\0" + bytes(9), "add up"),
+        (
+            b"\x01\x00\x01\x00" + bytes(8) + bytes(4) + b"\x05\0\0\0" + b"\x04\0\0\0" + bytes(9),
+            "add up",
+        ),
         (b"\x01\x00\x00\x00" + bytes(8) + b"\x02\0\0\0" + bytes(4) + b"[]", "no JSON object"),
         (b"\x01\x00\x00\x00" + bytes(8) + b"\x02\0\0\0" + bytes(4) + b"{x", "no JSON"),
     ],

@@ -63,9 +63,7 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
 
 def capabilities(settings: Settings) -> dict[str, Capability]:
     """Return what becomes of every field that is set, parts of resources and image by name."""
-    table = {
-        name: FIELDS[name](value) for name, value in settings.given() if name in FIELDS
-    }
+    table = {name: FIELDS[name](value) for name, value in settings.given() if name in FIELDS}
     table.update(_of_resources(settings))
     table.update(_of_image(settings))
     return table

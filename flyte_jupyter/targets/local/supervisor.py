@@ -60,9 +60,7 @@ class Supervisor:
         environ: variables of the supervisor process itself.
     """
 
-    def __init__(
-        self, command: Sequence[str], runtime: str, environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, command: Sequence[str], runtime: str, environ: Mapping[str, str]) -> None:
         self._loop = asyncio.get_running_loop()
         self._ids = count(1)
         self._workers: dict[int, LocalWorker] = {}

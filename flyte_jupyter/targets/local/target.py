@@ -51,7 +51,7 @@ KEPT = (
 
 
 class LocalTarget:
-    """This machine."""
+    """The machine that the kernel runs on."""
 
     name = "local"
     admits = True
@@ -138,5 +138,3 @@ class LocalTarget:
         """End all workers and their supervisors."""
         await asyncio.gather(*(s.close() for s in self._supervisors.values()))
         self._supervisors.clear()
-
-
