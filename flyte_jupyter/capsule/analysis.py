@@ -12,7 +12,7 @@ import ast
 import opcode
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -180,13 +180,16 @@ def _imported(code: types.CodeType, offset: int, arg: int) -> tuple[str, tuple[s
     return "." * (level or 0) + code.co_names[arg], tuple(names or ()), _line(code, offset)
 
 
-def changed_names(node: ast.AST) -> dict[str, int]:
+def changed_names(parts: Iterable[ast.AST]) -> dict[str, int]:
     """Return names whose value is changed in place (``x[k] = v``, ``x.append(v)``), and the line.
 
     Scopes are not looked at: the caller keeps those names that are global.
+
+    Args:
+        parts: all nodes of the code.
     """
     found: dict[str, int] = {}
-    for part in ast.walk(node):
+    for part in parts:
         targets: list[ast.expr] = []
         if isinstance(part, (ast.Assign, ast.Delete)):
             targets = [t for t in part.targets if isinstance(t, (ast.Subscript, ast.Attribute))]
@@ -204,7 +207,7 @@ def changed_names(node: ast.AST) -> dict[str, int]:
             while isinstance(root, (ast.Subscript, ast.Attribute)):
                 root = root.value
             if isinstance(root, ast.Name):
-                found.setdefault(root.id, target.lineno)
+                found[root.id] = min(target.lineno, found.get(root.id, target.lineno))
     return found
 
 

@@ -64,7 +64,10 @@ def gather_cell(
     file = SourceFile(filename, text.splitlines(keepends=True))
     tree = ast.parse(text, filename)
     shape = canonical(tree)
-    changed, (version, why) = changed_names(tree), minimum_python(tree, bool(future), source)
+    changed, (version, why) = (
+        changed_names(ast.walk(tree)),
+        minimum_python(ast.walk(tree), bool(future), source),
+    )
     code = compile_body(tree.body, future, filename)
     certain = frozenset(_certain(ast.parse(text).body))
     reads = read_names(code, early=True, certain=certain)

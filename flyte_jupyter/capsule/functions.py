@@ -7,6 +7,7 @@ the wrapper belongs to an installed package is the decorated definition executed
 
 from __future__ import annotations
 
+import ast
 import sys
 import types
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from flyte_jupyter.capsule.modules import module_kind
 from flyte_jupyter.capsule.sources import Definition, future_names, short_label, source_file
 from flyte_jupyter.capsule.syntax import minimum_python
 from flyte_jupyter.wire.code import (
+    all_nodes,
     annotations_of,
     compile_definition,
     compile_function,
@@ -247,16 +249,17 @@ def _analysed(definition: Definition, piece: dict[str, Any]) -> tuple[Reads, Any
     key = ("function", tuple(piece.get("free", ())), tuple(piece["future"]))
     if key not in definition.memo:
         node = parse_piece(definition.file.lines, piece)
-        changed, need = changed_names(node), _need(definition, node, piece)
+        parts = all_nodes(node)
+        changed, need = changed_names(parts), _need(definition, parts, piece)
         texts = annotations_of(node)
         code = compile_function(node, piece, definition.file.filename)
         definition.memo[key] = read_names(code), changed, [canonical(node), texts], need
     return definition.memo[key]  # type: ignore[no-any-return]
 
 
-def _need(definition: Definition, node: Any, piece: dict[str, Any]) -> Any:
+def _need(definition: Definition, parts: list[ast.AST], piece: dict[str, Any]) -> Any:
     return minimum_python(
-        node, "annotations" in piece["future"], definition.file.segment(definition)
+        parts, "annotations" in piece["future"], definition.file.segment(definition)
     )
 
 
@@ -337,7 +340,8 @@ def _analysed_definition(
     key = ("definition", piece["keep"], tuple(piece["future"]))
     if key not in definition.memo:
         node = parse_piece(definition.file.lines, piece)
-        changed, need = changed_names(node), _need(definition, node, piece)
+        parts = all_nodes(node)
+        changed, need = changed_names(parts), _need(definition, parts, piece)
         shape = [canonical(node), piece["keep"]]
         asked = annotation_names(node, piece["keep"] > 0)
         code = compile_definition(node, piece, definition.file.filename)

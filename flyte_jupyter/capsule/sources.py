@@ -154,7 +154,7 @@ class SourceFile:
     def _walk(
         self, node: ast.AST, parents: tuple[str, ...], scopes: tuple[bool, ...]
     ) -> Iterator[Definition]:
-        for child in ast.iter_child_nodes(node):
+        for child in _children(node):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
                 found = Definition(self, child, parents, scopes)
                 yield found
@@ -202,6 +202,17 @@ class SourceFile:
             found.setdefault((code.co_firstlineno, code.co_name), []).append(code)
             stack += [const for const in code.co_consts if isinstance(const, types.CodeType)]
         return found
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            for item in value:
+                if isinstance(item, ast.AST):
+                    yield item
+        elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+            yield value
 
 
 def _same(one: types.CodeType, other: types.CodeType) -> bool:

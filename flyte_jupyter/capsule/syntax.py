@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+from collections.abc import Iterable
 
 __all__ = ["minimum_python"]
 
@@ -23,17 +24,17 @@ _NODES: dict[str, tuple[Version, str]] = {
 
 
 def minimum_python(
-    node: ast.AST, future_annotations: bool = False, text: str = ""
+    parts: Iterable[ast.AST], future_annotations: bool = False, text: str = ""
 ) -> tuple[Version, str]:
     """Return the oldest version that takes the syntax, and what needs it.
 
     Args:
-        node: a syntax tree.
+        parts: all nodes of a syntax tree.
         future_annotations: whether annotations are not evaluated.
-        text: the source of the node, for what the tree does not tell.
+        text: its source, for what the tree does not tell.
     """
     found: tuple[Version, str] = ((3, 9), "")
-    for part in ast.walk(node):
+    for part in parts:
         need = _NODES.get(type(part).__name__)
         if need is None:
             need = _by_shape(part, future_annotations)

@@ -27,6 +27,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Union
 
 __all__ = [
     "DEFAULT",
+    "all_nodes",
     "annotations_of",
     "compile_body",
     "compile_definition",
@@ -39,6 +40,22 @@ DEFAULT = "__flyte_default_{}__"
 OUTER = "__flyte_outer__"
 
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda]
+
+
+def all_nodes(node: ast.AST) -> List[ast.AST]:
+    """Return a node and all nodes below it, in no particular order; ``ast.walk`` is slower."""
+    found: List[ast.AST] = []
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        found.append(one)
+        for name in one._fields:
+            value = getattr(one, name, None)
+            if isinstance(value, list):
+                stack += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                stack.append(value)
+    return found
 
 
 def future_flags(names: Sequence[str]) -> int:
@@ -64,15 +81,12 @@ def parse_piece(lines: Sequence[str], piece: Mapping[str, Any]) -> Definition:
         return _parse_lambda(lines, piece["at"])
     first, last = piece["at"]
     text = "".join(lines[first - 1 : last])
-    if piece["indent"]:
-        tree = ast.parse("if 1:\n" + text)
-        ast.increment_lineno(tree, first - 2)
-        node = tree.body[0].body[0]  # type: ignore[attr-defined]
-    else:
-        tree = ast.parse(text)
-        ast.increment_lineno(tree, first - 1)
-        node = tree.body[0]
-    return node  # type: ignore[no-any-return]
+    # empty lines in front are the cheapest way to the right line numbers
+    if piece["indent"]:  # what is around it stands at least one line above
+        block: Any = ast.parse("\n" * (first - 2) + "if 1:\n" + text).body[0]
+        return block.body[0]  # type: ignore[no-any-return]
+    plain: Any = ast.parse("\n" * (first - 1) + text).body[0]
+    return plain  # type: ignore[no-any-return]
 
 
 def _parse_lambda(lines: Sequence[str], at: Sequence[int]) -> ast.Lambda:
@@ -110,7 +124,7 @@ def compile_function(node: Definition, piece: Mapping[str, Any], filename: str) 
             name=OUTER,
             args=ast.arguments(
                 posonlyargs=[],
-                args=[ast.arg(arg=name) for name in piece["free"]],
+                args=[ast.copy_location(ast.arg(arg=name), node) for name in piece["free"]],
                 kwonlyargs=[],
                 kw_defaults=[],
                 defaults=[],
@@ -137,9 +151,9 @@ def compile_definition(node: Definition, piece: Mapping[str, Any], filename: str
     node.decorator_list = node.decorator_list[len(node.decorator_list) - piece["keep"] :]
     if not isinstance(node, ast.ClassDef):
         count = len(node.args.defaults)
-        node.args.defaults = [_default(i) for i in range(count)]
+        node.args.defaults = [_default(i, node) for i in range(count)]
         node.args.kw_defaults = [
-            None if old is None else _default(count + i)
+            None if old is None else _default(count + i, node)
             for i, old in enumerate(node.args.kw_defaults)
         ]
     if "annotations" not in piece["future"]:
@@ -147,8 +161,8 @@ def compile_definition(node: Definition, piece: Mapping[str, Any], filename: str
     return _compile([node], piece, filename)
 
 
-def _default(index: int) -> ast.expr:
-    return ast.Name(id=DEFAULT.format(index), ctx=ast.Load())
+def _default(index: int, node: ast.stmt) -> ast.expr:
+    return ast.copy_location(ast.Name(id=DEFAULT.format(index), ctx=ast.Load()), node)
 
 
 def compile_body(body: List[ast.stmt], future: Sequence[str], filename: str) -> types.CodeType:
@@ -162,7 +176,7 @@ def compile_body(body: List[ast.stmt], future: Sequence[str], filename: str) -> 
 def _compile(
     body: List[ast.stmt], piece: Mapping[str, Any], filename: str, flags: int = 0
 ) -> types.CodeType:
-    module = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
+    module = ast.Module(body=body, type_ignores=[])
     code = compile(
         module, filename, "exec", flags=flags | future_flags(piece["future"]), dont_inherit=True
     )
@@ -197,7 +211,7 @@ def _quote_annotations(node: ast.AST) -> None:
 
     Annotations in class bodies stay: dataclasses, pydantic and the like read them.
     """
-    for part in ast.walk(node):
+    for part in all_nodes(node):
         if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
         for arg in _arguments(part):

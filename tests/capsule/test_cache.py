@@ -82,7 +82,7 @@ def test_a_look_into_the_cache_is_cheap(notebook):
     assert _best(lambda: cache.get(task), 200) < 30e-6
 
 
-def test_a_build_of_ten_symbols_is_quick(notebook):
+def test_a_build_of_ten_symbols_whose_cells_are_known_is_quick(notebook):
     for number in range(9):
         notebook.cell(
             f"def h{number}(x):\n"

@@ -25,7 +25,7 @@ SYNTAX = [
 
 @pytest.mark.parametrize(("source", "version", "why"), SYNTAX)
 def test_syntax_tells_the_oldest_python(source, version, why):
-    assert minimum_python(ast.parse(source), text=source) == (version, why)
+    assert minimum_python(ast.walk(ast.parse(source)), text=source) == (version, why)
 
 
 NEWER = [
@@ -44,7 +44,7 @@ NEWER = [
 def test_newer_syntax_tells_the_oldest_python(source, why, newer_python):
     program = (
         "import ast, runpy, sys; m = runpy.run_path(sys.argv[1]); "
-        "print(m['minimum_python'](ast.parse(sys.argv[2]), text=sys.argv[2])[1])"
+        "print(m['minimum_python'](ast.walk(ast.parse(sys.argv[2])), text=sys.argv[2])[1])"
     )
     done = subprocess.run(
         [newer_python, "-I", "-c", program, syntax.__file__, source],
