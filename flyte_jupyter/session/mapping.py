@@ -62,7 +62,7 @@ class _Calls:
             assert outcome.output is not None
             return self._opener.value(outcome.output)
         self._failed = self._failed or outcome
-        error = Opener(classes=self._opener.classes).exception(outcome.failure)
+        error = self._opener.exception(outcome.failure)
         if return_exceptions:
             return error
         raise error.with_traceback(None)

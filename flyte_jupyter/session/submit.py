@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flyte_jupyter import catalog
-from flyte_jupyter.capsule import Capsule, CapsuleCache
+from flyte_jupyter.capsule import Capsule, CapsuleCache, source_hash
 from flyte_jupyter.engine.events import Event
 from flyte_jupyter.engine.request import RunOptions, RunRequest, Unit
 from flyte_jupyter.session import session
@@ -88,12 +89,24 @@ def open_for(capsule: Capsule) -> Opener:
 
 
 def _classes_of(capsule: Capsule) -> Callable[..., Any]:
-    """Return what finds a class of a cell: the notebook's own, as it was when the run began."""
+    """Return what finds a class of a cell.
+
+    It is the notebook's present one, unless that has another source than the one that was shipped;
+    then it is the one of the time when the run began.
+    """
     held = capsule.classes
 
     def find(module: str, qualname: str, source: str | None = None) -> Any:
         del source
-        return held.get((module, qualname))
+        shipped = held.get((module, qualname))
+        if shipped is None:
+            return None
+        present: Any = sys.modules.get(module)
+        for part in qualname.split("."):
+            present = getattr(present, part, None)
+        if isinstance(present, type) and source_hash(present) == source_hash(shipped):
+            return present
+        return shipped
 
     return find
 

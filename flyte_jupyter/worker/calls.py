@@ -166,7 +166,7 @@ class Runner:
         loaded = self._load(header["capsule"])
         current_context.set(TaskContext.of(header))
         calling.set_dispatcher(self)
-        value = self._decode(self._link.value(frame), loaded)
+        value = self._decode(self._link.value(frame))
         return loaded, value
 
     def _load(self, digest: str) -> Loaded:
@@ -312,14 +312,23 @@ class Runner:
         packed = self._link.value(frame)
         if frame.kind == Kind.ERROR:
             encoded = unpack(packed, self._link.open_ref)
-            raise decode_exception(encoded)
-        return self._decode(packed, self._loaded_now())
+            raise decode_exception(
+                encoded,
+                open_ref=self._link.open_ref,
+                classes=self._find_class,
+                pickle=current_context.get().pickle,
+            )
+        return self._decode(packed)
 
-    def _loaded_now(self) -> Any:
-        main = sys.modules["__main__"]
-        return next((item for item in self._loaded.values() if item.module is main), None)
+    def _find_class(self, *name: Any) -> Any:
+        """Return a class of the notebook's cells that some capsule brought, the newest first."""
+        for loaded in reversed(list(self._loaded.values())):
+            found = loaded.classes(*name)
+            if found is not None:
+                return found
+        return None
 
-    def _decode(self, packed: Packed, loaded: Any) -> Any:
+    def _decode(self, packed: Packed) -> Any:
         opened: List[Ref] = []
 
         def open_ref(ref: Ref) -> Any:
@@ -328,7 +337,10 @@ class Runner:
 
         encoded = unpack(packed, open_ref)
         value = decode(
-            encoded, open_ref=open_ref, classes=None if loaded is None else loaded.classes
+            encoded,
+            open_ref=open_ref,
+            classes=self._find_class,
+            pickle=current_context.get().pickle,
         )
         self._link.free(opened)
         return value
