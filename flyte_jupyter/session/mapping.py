@@ -12,7 +12,6 @@ from typing import Any
 from flyte_jupyter.engine.events import Phase
 from flyte_jupyter.engine.run import Outcome, RunState
 from flyte_jupyter.session import session
-from flyte_jupyter.session.outcome import Opener
 from flyte_jupyter.session.submit import (
     RunContext,
     capsule_of,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flyte_jupyter import catalog
-from flyte_jupyter.capsule import Capsule, CapsuleCache, source_hash
+from flyte_jupyter.capsule import Capsule, CapsuleCache
 from flyte_jupyter.engine.events import Event
 from flyte_jupyter.engine.request import RunOptions, RunRequest, Unit
 from flyte_jupyter.session import session
@@ -80,35 +79,12 @@ def capsule_of(task: Task) -> Capsule:
 
 def open_for(capsule: Capsule) -> Opener:
     """Return what decodes the results of a task."""
-    output = (capsule.payload["interface"] or {}).get("output", {})
+    output = (capsule.interface or {}).get("output", {})
     return Opener(
-        classes=_classes_of(capsule),
+        classes=_capsules.classes,
         returns_several=output.get("type") == "tuple",
         pickle=session.config().pickle,
     )
-
-
-def _classes_of(capsule: Capsule) -> Callable[..., Any]:
-    """Return what finds a class of a cell.
-
-    It is the notebook's present one, unless that has another source than the one that was shipped;
-    then it is the one of the time when the run began.
-    """
-    held = capsule.classes
-
-    def find(module: str, qualname: str, source: str | None = None) -> Any:
-        del source
-        shipped = held.get((module, qualname))
-        if shipped is None:
-            return None
-        present: Any = sys.modules.get(module)
-        for part in qualname.split("."):
-            present = getattr(present, part, None)
-        if isinstance(present, type) and source_hash(present) == source_hash(shipped):
-            return present
-        return shipped
-
-    return find
 
 
 def request_for(
@@ -222,8 +198,8 @@ def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any], limit: in
         InputTypeError: an input has another type than its annotation says.
         InlineIOMaxBytesBreached: the inputs are larger than ``max_inline_io_bytes``.
     """
-    encoded = encode(given, pickle=session.config().pickle)
-    check_inputs(task.func_name, capsule.payload["interface"], encoded.tree)
+    encoded = encode(given, pickle=session.config().pickle, class_hash=_capsules.class_hash)
+    check_inputs(task.func_name, capsule.interface, encoded.tree)
     size = inline_size(encoded)
     if size > (DEFAULT_MAX_INLINE_IO_BYTES if limit is None else limit):
         largest = max(given, key=lambda name: inline_size(encode(given[name])))

@@ -182,7 +182,9 @@ class Runner:
     def _success(self, frame: Frame, loaded: Loaded, value: Any) -> Callable[[], None]:
         header = frame.header
         task = header["task"]
-        encoded = encode(value, pickle=header.get("pickle", True))
+        encoded = encode(
+            value, pickle=header.get("pickle", True), class_hash=loaded.class_hash
+        )
         expected = loaded.interface.get("output") if loaded.interface else None
         if expected is not None:
             mismatch = schema.check(expected, encoded.tree)
