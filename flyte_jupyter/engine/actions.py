@@ -75,6 +75,9 @@ class Conductor:
             return
         for child in list(action.children):
             self._abort(child, why)
+        if action.aborting:
+            return  # to cancel it again would interrupt the end of its worker
+        action.aborting = True
         if action.task is not None and not action.task.done():
             action.task.cancel(why)
         elif action.task is None and action.sent is not None:

@@ -107,7 +107,7 @@ class Action:
     claim: Any = None
     outcome: Outcome | None = None
     on_done: Callable[[Outcome], None] | None = None
-    offered: list[str] = field(default_factory=list)
+    aborting: bool = False
     depth: int = 0
     identity: str = ""
 

@@ -19,11 +19,13 @@ The configuration is a dictionary:
 
 from __future__ import annotations
 
+import builtins
 import faulthandler
 import os
 import signal
 import sys
 import threading
+import time
 from typing import Any, Dict, List, Optional
 
 from flyte_jupyter.wire.frames import PROTOCOL, Frame, Kind
@@ -57,7 +59,16 @@ def start(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
     os.dup2(null, 0)
     os.close(null)
     sys.stdin = open(0)  # noqa: SIM115, lives as long as the process
+    builtins.input = _input
+    if "TZ" in os.environ:
+        time.tzset()  # the process it was forked from has its own
     return _Body(read_fd, write_fd, config).run()
+
+
+def _input(prompt: object = "", /) -> str:
+    """Refuse: nobody can answer."""
+    print(prompt, end="", flush=True)
+    raise EOFError("input() was called, and a task has no keyboard: make it an input of the task.")
 
 
 def _start_anew(read_fd: int, write_fd: int, config: Dict[str, Any]) -> None:
