@@ -42,7 +42,7 @@ class OpenCell:
             source = getattr(self.info, "transformed_cell", None)
         if source is None:  # IPython before 9.16 does not keep it
             source = shell.transform_cell(self.info.raw_cell)
-        return ast.parse(source)
+        return _unwrapped(ast.parse(source), shell)
 
 
 class Cells:
@@ -117,3 +117,18 @@ class Cells:
             if cell.close is not None:
                 cell.close(False)
             self._visits.end(cell.visit, success=cell.close is None)
+
+
+def _unwrapped(tree: ast.Module, shell: Any) -> ast.Module:
+    """Return the tree of the body that another cell magic (``%%time``) executes in this cell."""
+    match tree.body:
+        case [
+            ast.Expr(
+                ast.Call(
+                    ast.Attribute(attr="run_cell_magic"),
+                    [_, _, ast.Constant(value=str(body))],
+                )
+            )
+        ]:
+            return _unwrapped(ast.parse(shell.transform_cell(body)), shell)
+    return tree

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,7 +66,7 @@ def run_body(line: str, body: str, shell: Any, catalog: Catalog) -> Any:
         catalog: the session's declarations.
 
     Returns:
-        The value of the last expression, ``None`` if it ends in a semicolon.
+        The value of the last expression; there is none if it ends in a semicolon.
     """
     from flyte_jupyter import api
 
@@ -84,10 +85,18 @@ def run_body(line: str, body: str, shell: Any, catalog: Catalog) -> Any:
     filename = shell.compile.cache(source, shell.execution_count, raw_code=body)
     # a syntax error is the cell's own, before anything runs
     compile(source, filename, "exec", flags=_flags(shell), dont_inherit=True)
-    run = api.run_cell(source, variables, env=environment, filename=filename, **run_fields(values))
+    run = api.run_cell(
+        source,
+        variables,
+        env=environment,
+        filename=filename,
+        **run_fields(values),
+    )
     answer = finish(run, shell)
     variables.update(answer["assigned"])
-    return None if _is_silenced(body) else answer["value"]
+    for name, why in sorted(answer["kept"].items()):
+        print(f"`{name}` is not brought back: {why}")
+    return answer["value"]
 
 
 def explain_line(line: str, variables: Mapping[str, Any], catalog: Catalog) -> Any:
@@ -127,10 +136,4 @@ def _read(
 
 def _flags(shell: Any) -> int:
     """Return the compiler flags of the notebook's cells, top-level ``await`` allowed."""
-    import ast
-
     return int(getattr(shell.compile, "flags", 0)) | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-
-
-def _is_silenced(body: str) -> bool:
-    return body.rstrip().endswith(";")

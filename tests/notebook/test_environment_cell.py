@@ -1,3 +1,5 @@
+import pytest
+
 import flyte_jupyter as flyte
 from flyte_jupyter.errors import SpecError
 from flyte_jupyter.notebook.usage import MagicUsageError
@@ -198,3 +200,10 @@ def test_source_of_a_task_can_be_found(cell, shell) -> None:
     cell("# a comment\n%%flyte_env ml\ndef f():\n    return 41 + 1\n")
     assert inspect.getsource(shell.user_ns["f"].func) == "def f():\n    return 41 + 1\n"
     assert shell.user_ns["f"].origin.line == 3
+
+
+@pytest.mark.parametrize("magic", ["%%time", "%%capture"])
+def test_another_cell_magic_may_stand_above(cell, shell, magic: str) -> None:
+    ran = cell(f"{magic}\n%%flyte_env ml\ndef f(): return 1\n")
+    assert ran.success, ran.error
+    assert isinstance(shell.user_ns["f"], flyte.Task)

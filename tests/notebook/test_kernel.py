@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from flyte_jupyter import api
+
 DECLARE = """%%flyte_env ml --cpu 1
 import time
 
@@ -160,6 +162,47 @@ def test_inside_a_function_its_own_names_are_seen(kernel) -> None:
         "def call(n):\n    return get_ipython().run_line_magic('flyte_run', 'square(n)')\ncall(7)"
     )
     assert answer.result == "49", answer.error
+
+
+needs_run_cell = pytest.mark.skipif(not hasattr(api, "run_cell"), reason="api has no run_cell")
+
+
+@needs_run_cell
+def test_the_body_of_a_cell_runs_elsewhere_and_brings_back_what_it_assigns(kernel) -> None:
+    kernel.run("n = 20")
+    answer = kernel.run(
+        "# why\n%%flyte_run --env ml\nimport os\nm = n + 1\npid = os.getpid()\nm * 2"
+    )
+    assert (answer.status, answer.result) == ("ok", "42"), answer.error
+    assert kernel.run("import os\n(m, pid == os.getpid())").result == "(21, False)"
+
+
+@needs_run_cell
+def test_a_failing_body_points_to_its_line_in_the_cell(kernel) -> None:
+    answer = kernel.run("# why\n%%flyte_run --env ml\nx = 1\ny = x / 0\n")
+    assert answer.status == "error"
+    assert "line 4" in answer.error
+    assert "y = x / 0" in answer.error
+    assert "flyte_jupyter" not in answer.error
+
+
+@needs_run_cell
+def test_a_body_that_is_no_python_is_said_before_anything_runs(kernel) -> None:
+    answer = kernel.run("%%flyte_run --env ml\nx = 1\nx = = 2\n")
+    assert answer.of("error")[0]["ename"] == "SyntaxError"
+    assert "line 3" in answer.error
+
+
+@needs_run_cell
+def test_a_semicolon_silences_the_value_of_a_body(kernel) -> None:
+    assert kernel.run("%%flyte_run --env ml\n1 + 1;").result is None
+
+
+@pytest.mark.skipif(not hasattr(api, "explain"), reason="api has no explain")
+def test_a_task_can_be_explained_without_running(kernel) -> None:
+    answer = kernel.run("%flyte_explain both")
+    assert answer.status == "ok", answer.error
+    assert "square" in answer.result
 
 
 @pytest.mark.parametrize("call", ["sleep(60)", "wait_long()"])
