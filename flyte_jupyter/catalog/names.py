@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from flyte_jupyter.catalog.visits import Visit, Visits
 from flyte_jupyter.errors import NotFoundError
 from flyte_jupyter.spec.environment import TaskEnvironment
-from flyte_jupyter.spec.naming import did_you_mean
+from flyte_jupyter.spec.naming import did_you_mean, variable_name
 from flyte_jupyter.spec.task import Task
 
 __all__ = ["Change", "Declaration", "Names"]
@@ -99,13 +99,16 @@ class Names:
         return [task for task in tasks if task.env_name == environment]
 
     def find_environment(self, name: str) -> TaskEnvironment:
-        """Return the current environment of that name.
+        """Return the current environment of a name, or of the variable that it binds to.
 
         Raises:
             NotFoundError: there is none; the closest name is suggested.
         """
         if (declaration := self._environments.get(name)) is not None:
             return declaration.value
+        for declaration in self._environments.values():
+            if variable_name(declaration.value.name) == name:
+                return declaration.value
         raise NotFoundError(
             f"no environment is named {name!r}" + _hint(name, self._environments, "environment")
         )

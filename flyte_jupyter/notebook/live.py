@@ -63,7 +63,7 @@ class LiveRun:
     Args:
         run: the run.
         interactive: whether to update the display while the run goes on.
-        raises: whether the cell raises what the run fails with, and so shows its traceback.
+        raises: whether the cell raises what the run fails with, and so says it itself.
     """
 
     def __init__(self, run: Watched, *, interactive: bool, raises: bool = True) -> None:
@@ -118,12 +118,13 @@ class LiveRun:
             self._handle.update(bundle, raw=True)
 
     def _bundle(self) -> dict[str, str]:
-        if self._interactive:
-            return {
-                "text/plain": plain(self.state, log_lines=12),
-                "text/html": html(self.state, now=time.time(), traceback=not self._raises),
-            }
-        return {"text/plain": plain(self.state)}
+        failure = not self._raises
+        if not self._interactive:
+            return {"text/plain": plain(self.state, failure=failure)}
+        return {
+            "text/plain": plain(self.state, log_lines=12, failure=failure),
+            "text/html": html(self.state, now=time.time(), failure=failure),
+        }
 
 
 def wait(run: Watched, *, interactive: bool) -> RunState:

@@ -44,12 +44,13 @@ def one_line(state: RunState) -> str:
     return f"Run({state.label}: {WORDS[state.phase]})"
 
 
-def plain(state: RunState, *, log_lines: int = 0) -> str:
+def plain(state: RunState, *, log_lines: int = 0, failure: bool = True) -> str:
     """Return the run as text: one line, the tree of its actions, notes, the failure.
 
     Args:
         state: the run.
         log_lines: how many lines of each action's log to show; 0 for none.
+        failure: whether to say why the run failed; a cell that raises it does so itself.
     """
     lines = [one_line(state)]
     for action, lasts in _shown(state):
@@ -61,13 +62,13 @@ def plain(state: RunState, *, log_lines: int = 0) -> str:
     if log_lines:
         for title, log in _logs(state, log_lines):
             lines.extend([f"── {title}", *log])
-    if (failure := state.failure()) is not None:
-        lines.extend(_failure_lines(*failure))
+    if failure and (found := state.failure()) is not None:
+        lines.extend(_failure_lines(*found))
     return "\n".join(lines)
 
 
 def html(
-    state: RunState, *, now: float | None = None, times: bool = True, traceback: bool = True
+    state: RunState, *, now: float | None = None, times: bool = True, failure: bool = True
 ) -> str:
     """Return the run as HTML.
 
@@ -75,7 +76,7 @@ def html(
         state: the run.
         now: seconds since the epoch, to tell how long unfinished actions have taken.
         times: whether to show how long things took.
-        traceback: whether to offer the traceback of a failure; a cell that raises it shows it.
+        failure: whether to say why the run failed; a cell that raises it does so itself.
     """
     parts = [_heading(state, now, times)]
     if state.actions:
@@ -87,8 +88,8 @@ def html(
     parts.extend(f'<div style="color:{MUTED}">{escape(note)}</div>' for note in state.notes)
     for title, log in _logs(state, SHOWN_LINES):
         parts.append(_log_block(title, log, opened=not state.done))
-    if (failure := state.failure()) is not None:
-        parts.append(_failure_card(*failure, traceback=traceback))
+    if failure and (found := state.failure()) is not None:
+        parts.append(_failure_card(*found))
     return (
         '<div class="flyte-jupyter-run" style="font-family:var(--jp-ui-font-family, sans-serif);'
         f'font-size:var(--jp-ui-font-size1, 13px);color:inherit">{"".join(parts)}</div>'
@@ -229,7 +230,7 @@ def _log_block(title: str, lines: list[str], *, opened: bool) -> str:
     )
 
 
-def _failure_card(action: ActionState, failure: Failure, *, traceback: bool) -> str:
+def _failure_card(action: ActionState, failure: Failure) -> str:
     colour = COLOURS[Phase.FAILED]
     name = f"{failure.type}: " if failure.type else ""
     text = (
@@ -238,7 +239,7 @@ def _failure_card(action: ActionState, failure: Failure, *, traceback: bool) -> 
     )
     if failure.remedy:
         text += f"<div>{escape(failure.remedy)}</div>"
-    if traceback and failure.traceback:
+    if failure.traceback:
         text += (
             "<details><summary>traceback</summary><pre style='overflow-x:auto'>"
             f"{escape(failure.traceback.rstrip())}</pre></details>"

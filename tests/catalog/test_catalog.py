@@ -37,6 +37,11 @@ def test_the_last_declaration_of_a_name_holds(catalog: Catalog) -> None:
     assert catalog.find_environment("ml") is last
 
 
+def test_an_environment_is_found_by_the_name_of_its_variable(catalog: Catalog) -> None:
+    environment = flyte.TaskEnvironment("ml-training")
+    assert catalog.find_environment("ml_training") is environment
+
+
 def test_a_task_follows_a_new_declaration_of_its_environment(catalog: Catalog) -> None:
     task = flyte.TaskEnvironment("ml", resources=flyte.Resources(cpu=1)).task(work)
     flyte.TaskEnvironment("ml", resources=flyte.Resources(cpu=2))

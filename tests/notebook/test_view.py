@@ -84,6 +84,12 @@ def test_the_failure_is_shown_where_it_arose() -> None:
     assert "✗ train failed" in text
 
 
+def test_a_cell_that_raises_the_failure_says_it_once() -> None:
+    state = failed().state
+    assert "bad" not in plain(state, failure=False)
+    assert "bad" not in html(state, failure=False)
+
+
 def test_html_escapes_everything() -> None:
     story = failed()
     text = html(story.state)
