@@ -35,6 +35,7 @@ COLOURS = {
     Phase.ABORTED: "var(--jp-warn-color1, #b87514)",
 }
 MUTED = "var(--jp-ui-font-color2, #808080)"
+CELL = "text-align:left;padding:1px 16px 1px 0"
 SHOWN_ACTIONS = 60
 SHOWN_LINES = 12
 
@@ -188,36 +189,36 @@ def _run_seconds(state: RunState, now: float | None) -> float | None:
 
 def _table(state: RunState, now: float | None, times: bool) -> str:
     heads = ["action", "phase", "environment", "resources", *(["time"] if times else [])]
-    left = 'style="text-align:left"'
-    head = "".join(f'<th scope="col" {left}>{name}</th>' for name in heads)
+    head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in heads)
     rows = "".join(_row(action, lasts, now, times) for action, lasts in _shown(state))
     if (hidden := len(state.actions) - SHOWN_ACTIONS) > 0:
-        rows += f'<tr><td colspan="{len(heads)}">… and {hidden} more actions</td></tr>'
+        rows += (
+            f'<tr><td colspan="{len(heads)}" style="{CELL}">… and {hidden} more actions</td></tr>'
+        )
     return (
-        '<table style="border-collapse:collapse;margin:4px 0"><thead><tr>'
-        f"{head}</tr></thead><tbody>{rows}</tbody></table>"
+        '<table style="border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
 def _row(action: ActionState, lasts: tuple[bool, ...], now: float | None, times: bool) -> str:
-    left = "text-align:left;white-space:pre"
     colour = COLOURS.get(action.phase, MUTED)
     phase = f"{SYMBOLS[action.phase]} {WORDS[action.phase]}"
     if action.attempt > 1:
         phase += f", attempt {action.attempt}"
     why = ""
     if action.why and not action.done:
-        why = f' <span style="color:{MUTED}">{escape(action.why)}</span>'
-    cells = [
-        f'<th scope="row" style="{left};font-weight:normal">'
-        f"{escape(_branch(lasts) + action.label)}</th>",
-        f'<td style="text-align:left"><span style="color:{colour}">{phase}</span>{why}</td>',
-        f'<td style="{left}">{escape(action.environment)}</td>',
-        f'<td style="{left}">{escape(action.resources)}</td>',
-    ]
+        why = f'<span style="color:{MUTED}">: {escape(action.why)}</span>'
+    texts = [escape(action.environment), escape(action.resources)]
     if times:
         seconds = action.seconds(now)
-        cells.append(f"<td>{'' if seconds is None else duration(seconds)}</td>")
+        texts.append("" if seconds is None else duration(seconds))
+    cells = [
+        f'<th scope="row" style="{CELL};font-weight:normal;white-space:pre">'
+        f"{escape(_branch(lasts) + action.label)}</th>",
+        f'<td style="{CELL}"><span style="color:{colour}">{phase}</span>{why}</td>',
+        *(f'<td style="{CELL}">{text}</td>' for text in texts),
+    ]
     return f"<tr>{''.join(cells)}</tr>"
 
 
