@@ -53,6 +53,10 @@ class Conductor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._noted: set[str] = set()
 
+    async def start_ahead(self, settings: Settings) -> None:
+        """Have a worker wait for the first call under certain settings."""
+        await (await self._meet_target()).start_ahead(settings)
+
     # runs
 
     def add(self, run: RunState, inputs: Packed, done: Callable[[Outcome], None]) -> None:
@@ -136,6 +140,7 @@ class Conductor:
         """Let a coroutine find the outcome of an action."""
         action.task = self._spawn(self._outcome_of(action, work))
         action.task.add_done_callback(lambda task: self._ended_unseen(action, task))
+        action.task.add_done_callback(lambda _: work.close())  # it may never have begun
 
     async def _outcome_of(self, action: Action, work: Coroutine[Any, Any, Outcome]) -> None:
         try:

@@ -25,6 +25,7 @@ from flyte_jupyter.errors import (
     MaxQueuedTimeExceededError,
     MaxRuntimeExceededError,
 )
+from flyte_jupyter.spec import Settings
 from flyte_jupyter.targets.protocol import Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.frames import Frame, Kind
@@ -146,8 +147,20 @@ class Attempts:
 
     async def end_now(self, attempt: Attempt) -> None:
         """End an attempt that was sent at once: user code may clean up for a moment."""
-        answer = attempt.wait()
-        await self._interrupt(attempt, answer)
+        await self._interrupt(attempt)
+
+    async def start_ahead(self, settings: Settings) -> None:
+        """Have a worker wait for the first call under certain settings, if nothing must be built.
+
+        Args:
+            settings: those of an environment.
+        """
+        if not await asyncio.to_thread(self._target.ready_made, settings):
+            return
+        plan = self.plans.of_settings("", settings)
+        if plan.policy is None and not plan.need.count:
+            await self.plans.prepare(plan, lambda _: None)
+            await self._pool.start_ahead(self._pool.shelf(plan.request_with(()), None))
 
     # with waiting
 
@@ -316,7 +329,7 @@ class Attempts:
                 )
             )
         except asyncio.CancelledError:
-            await self._interrupt(attempt, answer)
+            await self._interrupt(attempt)
             raise
         return await self._conclude(attempt, frame)
 
@@ -411,16 +424,24 @@ class Attempts:
         )
         return failure_of(diagnose(facts))
 
-    async def _interrupt(self, attempt: Attempt, answer: asyncio.Future[Frame | None]) -> None:
+    async def _interrupt(self, attempt: Attempt) -> None:
         """Let user code clean up for a moment, then end the worker."""
         hand = attempt.hand
-        if not answer.done():
+        if not attempt.answered:
+            answer = attempt.wait()  # whoever waited before was cancelled with what it waited for
             hand.peer.send(Kind.CANCEL, attempt.number)
             await asyncio.wait([answer], timeout=GRACE)
-        if answer.done():
-            self._release(attempt)
-        else:
+        if not attempt.answered:
             await self._kill(attempt)
+            return
+        self._release(attempt)
+        if attempt.plan.policy is None:
+            try:
+                async with asyncio.timeout(GRACE):
+                    await hand.ended()
+            except TimeoutError:
+                hand.kill()
+                await hand.ended()
 
     async def _kill(self, attempt: Attempt) -> None:
         hand = attempt.hand

@@ -22,6 +22,7 @@ from flyte_jupyter.engine.journal import Journal
 from flyte_jupyter.engine.request import RunRequest
 from flyte_jupyter.engine.run import Outcome, RunState
 from flyte_jupyter.errors import EngineError
+from flyte_jupyter.spec import Settings
 from flyte_jupyter.targets.protocol import Target
 from flyte_jupyter.wire.exchange import Packed
 
@@ -105,6 +106,18 @@ class Engine:
         self._runs[request.name] = run
         self._loop.call_soon_threadsafe(self._begin, run)
         return run
+
+    def start_ahead(self, target: str, settings: Settings) -> None:
+        """Have a worker wait for the first call under certain settings; returns at once.
+
+        Nothing is built for it, and a failure is left to the call that meets it.
+        """
+
+        async def start() -> None:
+            with contextlib.suppress(Exception):
+                await self._conductor(target).start_ahead(settings)
+
+        asyncio.run_coroutine_threadsafe(start(), self._loop)
 
     def add_call(self, run: RunState, inputs: Packed, done: Callable[[Outcome], None]) -> None:
         """Add a call to a run that has none of its own; ``done`` is called on this thread."""

@@ -79,12 +79,15 @@ class Plans:
 
     def of(self, action: Action) -> Plan:
         """Return the plan for an action."""
-        settings = action.settings
+        return self.of_settings(action.unit.name, action.settings)
+
+    def of_settings(self, task: str, settings: Settings) -> Plan:
+        """Return the plan for settings; the task is named where they ask for too much."""
         plan = self._plans.get(id(settings))
         if plan is None or plan.settings is not settings:
             if len(self._plans) >= MOST:
                 self._plans.clear()
-            plan = self._plans[id(settings)] = self._make(action.unit.name, settings)
+            plan = self._plans[id(settings)] = self._make(task, settings)
         return plan
 
     def _make(self, task: str, settings: Settings) -> Plan:

@@ -266,6 +266,12 @@ class WorkerPool:
             shelf.restocking = True
             self._loop.call_later(RESTOCK, lambda: self._spawn(self._restock(shelf)))
 
+    async def start_ahead(self, shelf: Shelf) -> None:
+        """Start one standby worker, unless there is one."""
+        if not shelf.standby and not shelf.starting:
+            shelf.uses.append(time.monotonic())
+            await self._restock(shelf)
+
     async def _restock(self, shelf: Shelf) -> None:
         shelf.restocking = False
         if shelf.request.devices:

@@ -6,6 +6,7 @@ was. Magics import what they need when they are first used: loading must stay ch
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -55,6 +56,7 @@ class Extension:
         self._magics = FlyteMagics(shell, self._cells)
         self._alias: FlyteAlias | None = None
         self._matcher: Any = None
+        self._started_for: frozenset[str] = frozenset()
 
     def install(self) -> None:
         """Put everything in place."""
@@ -63,6 +65,7 @@ class Extension:
         shell.input_transformers_cleanup.append(flyte_cells)
         shell.events.register("pre_run_cell", self._cells.before)
         shell.events.register("post_run_cell", self._cells.after)
+        shell.events.register("post_run_cell", self._start_ahead)
         if (completer := getattr(shell, "Completer", None)) is not None:
             self._matcher = matcher_for(shell)
             completer.custom_matchers.append(self._matcher)
@@ -79,6 +82,7 @@ class Extension:
         self._cells.abandon()
         shell.events.unregister("pre_run_cell", self._cells.before)
         shell.events.unregister("post_run_cell", self._cells.after)
+        shell.events.unregister("post_run_cell", self._start_ahead)
         shell.input_transformers_cleanup.remove(flyte_cells)
         for kind, names in self._magics.magics.items():
             for name in names:
@@ -91,6 +95,17 @@ class Extension:
         shell.display_formatter.formatters["text/html"].pop(".".join(RUN), None)
         if self._alias is not None:
             self._alias.remove()
+
+    def _start_ahead(self, result: Any) -> None:
+        """Start the engine when a cell has declared an environment, not when a run needs it."""
+        del result
+        catalog = sys.modules.get("flyte_jupyter.catalog")
+        declared = frozenset(catalog.current().environments) if catalog else frozenset()
+        if declared - self._started_for:
+            from flyte_jupyter.session.ahead import start_ahead
+
+            start_ahead(sorted(declared - self._started_for))
+        self._started_for = declared
 
     def _run_as_html(self, run: Any) -> str:
         """Return what a run looks like where it is the value of a cell."""

@@ -63,9 +63,7 @@ class Opener:
 
     def exception(self, failure: Failure) -> BaseException:
         """Return the exception of a failure, with a hint where the kernel knows more."""
-        error = decode_exception(
-            unpack(failure.packed), classes=self.classes, pickle=self.pickle
-        )
+        error = decode_exception(unpack(failure.packed), classes=self.classes, pickle=self.pickle)
         remedy = failure.remedy or hint_for(failure.type, failure.sentence, os.environ)
         if isinstance(error, BaseRuntimeError):
             error.remote_traceback = failure.traceback or error.remote_traceback

@@ -69,7 +69,9 @@ def submit(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], context: R
     limit = request.units[task.name].settings.max_inline_io_bytes
     request = replace(request, inputs=encode_inputs(task, capsule, given, limit))
     engine = session.engine()
-    return Run(engine, engine.submit(request, context.subscriber), open_for(capsule))
+    opener = open_for(capsule)
+    # The last step: from here on the engine's thread wants the interpreter for itself.
+    return Run(engine, engine.submit(request, context.subscriber), opener)
 
 
 def capsule_of(task: Task) -> Capsule:

@@ -21,6 +21,7 @@ from flyte_jupyter.spec.fields import (
     settle_value,
 )
 from flyte_jupyter.spec.image import Image
+from flyte_jupyter.spec.limits import DEFAULT_MAX_INLINE_IO_BYTES
 from flyte_jupyter.spec.pod import PodTemplate
 from flyte_jupyter.spec.policies import Cache, RetryStrategy, ReusePolicy, Timeout
 from flyte_jupyter.spec.resources import Resources
@@ -41,9 +42,6 @@ __all__ = [
     "overridable",
     "to_plain",
 ]
-
-DEFAULT_MAX_INLINE_IO_BYTES = 10 * 1024 * 1024
-"""How much all inputs, or all outputs, of a task may be inline where it does not say, in bytes."""
 
 Layer = Mapping[str, Any]
 

@@ -148,6 +148,9 @@ class Target(Protocol):
     def inventory(self) -> Inventory:
         """Return what the target has, used or not."""
 
+    def ready_made(self, settings: Settings) -> bool:
+        """Say whether the environment is startable as it is, with nothing to build or fetch."""
+
     def prepared(self, settings: Settings) -> Prepared | None:
         """Return the prepared environment if there is nothing to do for it."""
 

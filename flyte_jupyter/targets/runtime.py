@@ -19,7 +19,20 @@ from flyte_jupyter.store.folders import runtime_folder
 __all__ = ["guest_runtime"]
 
 ROOMS = ("errors.py", "spec", "wire", "worker")
-FACE = '"""The guest face."""\n\nfrom flyte_jupyter.worker.face import *  # noqa: F403\n'
+FACE = '''"""The guest face; it is imported when something of it is first used."""
+
+from importlib import import_module
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    if name in ("errors", "spec", "wire", "worker"):
+        return import_module("flyte_jupyter." + name)
+    face = import_module("flyte_jupyter.worker.face")
+    value = globals()[name] = getattr(face, name)
+    return value
+'''
 
 
 @functools.cache

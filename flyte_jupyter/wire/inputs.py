@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from flyte_jupyter.errors import InlineIOMaxBytesBreached, InputTypeError
-from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
+from flyte_jupyter.spec.limits import DEFAULT_MAX_INLINE_IO_BYTES
 from flyte_jupyter.wire.schema import check
 
 __all__ = ["check_inputs", "check_size"]

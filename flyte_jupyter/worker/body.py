@@ -135,8 +135,8 @@ class _Body:
                 "pid": os.getpid(),
             },
         )
+        from flyte_jupyter.worker.alias import install_alias
         from flyte_jupyter.worker.calls import Runner
-        from flyte_jupyter.worker.face import install_alias
 
         install_alias()
         self.runner = Runner(self)

@@ -11,9 +11,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from flyte_jupyter import errors
 from flyte_jupyter.spec import calling
-from flyte_jupyter.spec.binding import spread
-from flyte_jupyter.spec.settings import to_plain
-from flyte_jupyter.wire import schema
+from flyte_jupyter.wire.checks import check
 from flyte_jupyter.wire.exchange import Packed, pack, unpack
 from flyte_jupyter.wire.frames import Frame, Kind
 from flyte_jupyter.wire.inputs import check_inputs, check_size
@@ -182,12 +180,10 @@ class Runner:
     def _success(self, frame: Frame, loaded: Loaded, value: Any) -> Callable[[], None]:
         header = frame.header
         task = header["task"]
-        encoded = encode(
-            value, pickle=header.get("pickle", True), class_hash=loaded.class_hash
-        )
+        encoded = encode(value, pickle=header.get("pickle", True), class_hash=loaded.class_hash)
         expected = loaded.interface.get("output") if loaded.interface else None
         if expected is not None:
-            mismatch = schema.check(expected, encoded.tree)
+            mismatch = check(expected, encoded.tree)
             if mismatch is not None:
                 raise errors.RuntimeDataValidationError(
                     "", mismatch.sentence(f"The output of {task}") + ".", remedy=mismatch.remedy
@@ -302,6 +298,8 @@ class Runner:
             "inline": inline_size(encoded) if inputs else 0,
         }
         if task.overrides:
+            from flyte_jupyter.spec.settings import to_plain
+
             header["overrides"] = to_plain(task.overrides)
         self._link.send_value(Kind.CALL, number, header, pack(encoded))
         return number
@@ -366,6 +364,8 @@ def _invoke(function: Callable[..., Any], inputs: Dict[str, Any]) -> Any:
         return function(**inputs)
     import inspect
 
+    from flyte_jupyter.spec.binding import spread
+
     args, kwargs = spread(inspect.signature(function), inputs)
     return function(*args, **kwargs)
 
@@ -374,7 +374,9 @@ def _interface(task: Any) -> Any:
     """Return what is known of a task's inputs: a stub carries it, a function tells it."""
     known = getattr(task, "interface", None)
     if known is None and task.func is not None:
-        known = task.interface = schema.interface_of(task.func)
+        from flyte_jupyter.wire.schema import interface_of
+
+        known = task.interface = interface_of(task.func)
     return known
 
 

@@ -45,7 +45,7 @@ INHERITED = (
     "flyte_jupyter.worker.calls",
     "inspect",
     "asyncio",
-    "flyte_jupyter.worker.face",
+    "flyte_jupyter.worker.stubs",
 )
 WATCH = 0.05
 GRACE = 2.0

@@ -84,6 +84,10 @@ class LocalTarget:
         """Return what this machine has."""
         return machine.inventory()
 
+    def ready_made(self, settings: Settings) -> bool:
+        """Say whether the interpreter and the packages are there."""
+        return self._images.found(settings.image)[0]
+
     def prepared(self, settings: Settings) -> Prepared | None:
         """Return the environment if it was prepared before."""
         return self._prepared.get(settings.image)

@@ -24,7 +24,10 @@ BETWEEN = "\0"
 def encoders() -> Dict[type, Callable[[Any, Encoder], Any]]:
     """Return the codecs of the exact types of NumPy."""
     numpy = sys.modules["numpy"]
-    table = {numpy.ndarray: encode_array, numpy.memmap: encode_array}
+    table: Dict[type, Callable[[Any, Encoder], Any]] = {
+        numpy.ndarray: encode_array,
+        numpy.memmap: encode_array,
+    }
     masked = sys.modules.get("numpy.ma")
     if masked is not None:
         table[masked.MaskedArray] = encode_masked

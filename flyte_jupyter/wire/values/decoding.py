@@ -23,7 +23,7 @@ MAX_DEPTH = 300
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-class Missing(Exception):  # noqa: N818, it is a finding
+class Missing(Exception):
     """Something that a node needs is not to be had here.
 
     Args:

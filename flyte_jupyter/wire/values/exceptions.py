@@ -32,7 +32,7 @@ _SIGNS = (StopIteration, StopAsyncIteration)
 _HIDDEN = ((ImportError, ("name", "path")), (AttributeError, ("name",)), (NameError, ("name",)))
 
 
-class RemoteTraceback(Exception):  # noqa: N818, it is shown as a heading
+class RemoteTraceback(Exception):
     """Stands as the cause of an exception that came from a container, and shows where it rose."""
 
     def __init__(self, text: str) -> None:

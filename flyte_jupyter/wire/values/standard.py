@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict
+from typing import TYPE_CHECKING, Any, Callable, Dict, Tuple
 
 from flyte_jupyter.wire.values.decoding import Decoder
 from flyte_jupyter.wire.values.encoding import Encoder
@@ -26,12 +26,13 @@ _PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
 def encoders() -> Dict[type, Callable[[Any, Encoder], Any]]:
     """Return the codecs of the types whose modules are imported."""
     table: Dict[type, Callable[[Any, Encoder], Any]] = {}
-    for module, name, encode in (
+    rows: Tuple[Tuple[str, str, Callable[[Any, Encoder], Any]], ...] = (
         ("decimal", "Decimal", encode_decimal),
         ("fractions", "Fraction", encode_fraction),
         ("uuid", "UUID", encode_uuid),
         *(("pathlib", name, encode_path) for name in _PATHS),
-    ):
+    )
+    for module, name, encode in rows:
         if module in sys.modules:
             table[getattr(sys.modules[module], name)] = encode
     return table
