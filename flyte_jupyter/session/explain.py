@@ -12,7 +12,7 @@ from flyte_jupyter.engine.admission import Admission
 from flyte_jupyter.engine.plans import need_of
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.session import session
-from flyte_jupyter.session.submit import capsule_of, encode_inputs
+from flyte_jupyter.session.submit import capsule_of, encode_inputs, python_refusal
 from flyte_jupyter.spec import Settings, Task
 from flyte_jupyter.targets.protocol import Honour, Target
 
@@ -36,7 +36,7 @@ def explain_task(
     shipped = explain(task)
     resolved = catalog.current().resolve(task)
     place = session.make_target(target or session.config().target)
-    errors = list(shipped.errors)
+    errors: list[Exception | None] = list(shipped.errors)
     inputs: list[str] = []
     if (args or kwargs) and shipped.ok:
         try:
@@ -49,15 +49,15 @@ def explain_task(
     settings = [
         f"{name} = {text}  ({resolved.origin(name)})" for name, text in resolved.settings.rows()
     ]
-    refusal = _refusal(place, task, resolved.settings)
-    if refusal:
-        errors.append(refusal)
+    if shipped.ok:
+        errors += [python_refusal(capsule_of(task), resolved.settings, place.name)]
+    errors += [_refusal(place, task, resolved.settings)]
     sections = (
         ("inputs", tuple(inputs)),
         ("settings", tuple(settings)),
         (f"on {place.name}", tuple(_notes(place, resolved.settings))),
     )
-    return replace(shipped, errors=tuple(errors), sections=sections)
+    return replace(shipped, errors=tuple(filter(None, errors)), sections=sections)
 
 
 def _notes(place: Target, settings: Settings) -> Iterator[str]:

@@ -11,6 +11,7 @@ from flyte_jupyter import catalog
 from flyte_jupyter.capsule import Capsule, CapsuleCache
 from flyte_jupyter.engine.events import Event
 from flyte_jupyter.engine.request import RunOptions, RunRequest, Unit
+from flyte_jupyter.errors import CapsuleError
 from flyte_jupyter.session import session
 from flyte_jupyter.session.outcome import Opener
 from flyte_jupyter.session.run import Run
@@ -27,6 +28,7 @@ __all__ = [
     "encode_inputs",
     "new_name",
     "open_for",
+    "python_refusal",
     "request_for",
     "request_of",
     "submit",
@@ -97,23 +99,45 @@ def request_for(
     return request_of(unit, task.short_name, capsule, inputs, context)
 
 
+def python_refusal(capsule: Capsule, settings: Settings, target: str) -> CapsuleError | None:
+    """Return why the Python of an image cannot load a capsule, ``None`` if it can."""
+    need = capsule.python
+    if need.minimum is None and need.exact is None:
+        return None
+    version = session.make_target(target).python(settings)
+    why = need.refusal(version) if version else ""
+    if not why:
+        return None
+    wanted = need.exact or need.minimum or (0, 0)
+    return CapsuleError(
+        f"{capsule.name} cannot run in its image: {why}.",
+        remedy=f"Take an image with Python {wanted[0]}.{wanted[1]}, such as "
+        f"Image.from_debian_base(python_version={wanted}).",
+    )
+
+
 def request_of(
     unit: Unit, short_name: str, capsule: Capsule, inputs: Packed | None, context: RunContext
 ) -> RunRequest:
     """Return the message for a run of a unit and of all tasks that it may call."""
     config = session.config()
-    units = {unit.name: unit}
-    pending = list(capsule.child_tasks.values())
+    target = session.check_target(context.target or config.target)
+    units: dict[str, Unit] = {}
+    pending = [(unit, capsule)]
     while pending:
-        child = _declared(pending.pop())
-        if child.name not in units:
-            shipped = _capsules.get(child)
-            units[child.name] = _units.get(child, shipped, context.layer, root=False)
-            pending.extend(shipped.child_tasks.values())
+        one, shipped = pending.pop()
+        units[one.name] = one
+        refusal = python_refusal(shipped, one.settings, target)
+        if refusal is not None:
+            raise refusal
+        for child in map(_declared, shipped.child_tasks.values()):
+            if child.name not in units:
+                its = _capsules.get(child)
+                pending.append((_units.get(child, its, context.layer, root=False), its))
     return RunRequest(
         name=context.name or new_name(short_name),
         task=unit.name,
-        target=session.check_target(context.target or config.target),
+        target=target,
         units=units,
         inputs=inputs,
         options=RunOptions(

@@ -145,6 +145,9 @@ class Target(Protocol):
     def describe(self, settings: Settings) -> list[str]:
         """Say what stands for the settings here, a line each; nothing is started or built."""
 
+    def python(self, settings: Settings) -> tuple[int, int] | None:
+        """Return the Python version that tasks find there, ``None`` if it is not known yet."""
+
     def inventory(self) -> Inventory:
         """Return what the target has, used or not."""
 

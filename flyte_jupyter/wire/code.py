@@ -22,6 +22,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import sys
 import types
 from typing import Any, Dict, List, Mapping, Sequence, Union
 
@@ -158,6 +159,9 @@ def compile_definition(node: Definition, piece: Mapping[str, Any], filename: str
         ]
     if "annotations" not in piece["future"]:
         _quote_annotations(node)
+        if isinstance(node, ast.ClassDef) and sys.version_info < (3, 10):
+            # `int | None` in a class body cannot be evaluated there; as text it does no harm
+            piece = dict(piece, future=[*piece["future"], "annotations"])
     return _compile([node], piece, filename)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from flyte_jupyter.images import VirtualEnvironments
+from flyte_jupyter.images.recipe import read_recipe
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
 from flyte_jupyter.targets.local import machine
@@ -79,6 +81,10 @@ class LocalTarget:
         """Say which interpreter and packages stand for the image, and whether they are there."""
         ready, words = self._images.found(settings.image)
         return [f"image: {words}" if ready else f"image: {words}; it is built when it is needed"]
+
+    def python(self, settings: Settings) -> tuple[int, int] | None:
+        """Return the Python version of the image, the kernel's where the image names none."""
+        return read_recipe(settings.image).python or sys.version_info[:2]
 
     def inventory(self) -> Inventory:
         """Return what this machine has."""
