@@ -94,11 +94,12 @@ class Plans:
         timeout = settings.timeout or Timeout()
         need = need_of(settings)
         text = json.dumps(to_plain(settings), sort_keys=True)
+        refusal = self._admission.check(task, need) if self._target.admits else None
         return Plan(
             settings=settings,
             digest=hashlib.sha256(text.encode()).hexdigest()[:16],
-            need=need,
-            refusal=self._admission.check(task, need) if self._target.admits else None,
+            need=_share(need, settings) if refusal is None else need,
+            refusal=refusal,
             policy=settings.reusable,
             max_runtime=_seconds(timeout.max_runtime),
             max_queued=_seconds(timeout.max_queued_time),
@@ -139,6 +140,14 @@ def need_of(settings: Settings) -> Need:
         (device.device or "") if device else "",
         device.quantity if device else 0,
     )
+
+
+def _share(need: Need, settings: Settings) -> Need:
+    """Return a call's part of what it asks for, where several calls share one worker."""
+    calls = 1 if settings.reusable is None else settings.reusable.concurrency
+    if calls == 1:
+        return need
+    return replace(need, cpu=-(-need.cpu // calls), memory=-(-need.memory // calls))
 
 
 def _request(settings: Settings, prepared: Prepared) -> StartRequest:
