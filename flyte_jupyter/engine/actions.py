@@ -100,6 +100,7 @@ class Conductor:
             await asyncio.wait(self._tasks, timeout=3)
         await self._pool.close()
         await self.target.close()
+        self._record.close()
 
     # actions
 

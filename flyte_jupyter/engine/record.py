@@ -123,6 +123,12 @@ class Recorder:
         log.flush()
         action.run.emit("log", action.name, attempt=action.attempt, stream=stream, text=text)
 
+    def close(self) -> None:
+        """Close the logs of attempts that were not seen to end."""
+        for log in self._logs.values():
+            log.close()
+        self._logs.clear()
+
     def _small(self, packed: Packed) -> bytes | None:
         return dump_value(packed) if packed.size <= KEPT_AT_ONCE else None
 
