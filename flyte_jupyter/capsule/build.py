@@ -13,6 +13,7 @@ from flyte_jupyter.capsule.hashing import feed
 from flyte_jupyter.capsule.model import Capsule, Place, PythonNeed, Report
 from flyte_jupyter.capsule.sources import short_label
 from flyte_jupyter.capsule.spec_values import interface_of_task
+from flyte_jupyter.capsule.types_named import ship_named_types
 from flyte_jupyter.capsule.values import buffer_node
 from flyte_jupyter.errors import CapsuleError
 
@@ -62,6 +63,7 @@ def gather(task: Task) -> tuple[Collector, int]:
     root = 0
     try:
         root = collector.ship_root(task, function, place)
+        ship_named_types(collector, inner, place)
     except CapsuleError as error:
         collector.errors.append(error)
     collector.settle()

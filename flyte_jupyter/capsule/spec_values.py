@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from flyte_jupyter.capsule.model import Place, Symbol
+from flyte_jupyter.capsule.types_named import ship_named_types
 from flyte_jupyter.spec.environment import TaskEnvironment
 from flyte_jupyter.spec.settings import to_plain
 from flyte_jupyter.spec.task import Task
@@ -46,6 +47,8 @@ def _ship_task(collector: Collector, task: Task, place: Place) -> int:
     }
     index = collector.simple("task", **fields)
     collector.child(task)
+    if task.func is not None:
+        ship_named_types(collector, task.func, place)
     note = "overridden" if task.overrides else ""
     collector.symbols.append(Symbol(place.name, "task", task.name, 0, note))
     return index

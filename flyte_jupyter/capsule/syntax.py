@@ -45,6 +45,17 @@ def minimum_python(
     return found
 
 
+# Under these, annotations of a class body do as well as text.
+_TEXT_WILL_DO = frozenset({"ABC", "NamedTuple", "Protocol", "TypedDict", "object"})
+
+
+def _reads_annotations(node: ast.ClassDef) -> bool:
+    """Whether something evaluates the annotations of a class: a base that may be a model."""
+    names = {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "?")
+             for base in node.bases}  # fmt: skip
+    return bool(names - _TEXT_WILL_DO)
+
+
 def _has_new_f_string(text: str) -> bool:
     """Look for what an f-string may hold from 3.12 on: its quotes, backslashes, comments, lines."""
     start, end = (getattr(tokenize, name, None) for name in ("FSTRING_START", "FSTRING_END"))
@@ -74,7 +85,7 @@ def _by_shape(part: ast.AST, future_annotations: bool) -> tuple[Version, str] | 
             isinstance(one, ast.Starred) for one in part.slice.elts
         ):
             return (3, 11), "a star in an index"
-    elif isinstance(part, ast.ClassDef) and not future_annotations:
+    elif isinstance(part, ast.ClassDef) and not future_annotations and _reads_annotations(part):
         for statement in part.body:
             if isinstance(statement, ast.AnnAssign) and any(
                 isinstance(one, ast.BinOp) and isinstance(one.op, ast.BitOr)

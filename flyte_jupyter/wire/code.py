@@ -160,9 +160,18 @@ def compile_definition(node: Definition, piece: Mapping[str, Any], filename: str
     if "annotations" not in piece["future"]:
         _quote_annotations(node)
         if isinstance(node, ast.ClassDef) and sys.version_info < (3, 10):
-            # `int | None` in a class body cannot be evaluated there; as text it does no harm
-            piece = dict(piece, future=[*piece["future"], "annotations"])
+            _quote_unions(node)
     return _compile([node], piece, filename)
+
+
+def _quote_unions(node: ast.ClassDef) -> None:
+    """Turn ``int | None`` in a class body into text: before 3.10 it cannot be evaluated."""
+    for statement in node.body:
+        if isinstance(statement, ast.AnnAssign) and any(
+            isinstance(part, ast.BitOr) for part in ast.walk(statement.annotation)
+        ):
+            text = ast.Constant(ast.unparse(statement.annotation))
+            statement.annotation = ast.copy_location(text, statement.annotation)
 
 
 def _default(index: int, node: ast.stmt) -> ast.expr:

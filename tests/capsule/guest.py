@@ -9,12 +9,12 @@ import traceback
 def main():
     job = json.load(sys.stdin)
     sys.path.insert(0, job["runtime"])
-    import flyte_jupyter
-
-    flyte_jupyter.install_alias()
     from flyte_jupyter.spec import calling
     from flyte_jupyter.wire.values import Encoded, decode, encode
+    from flyte_jupyter.worker.alias import install_alias
     from flyte_jupyter.worker.load import load
+
+    install_alias()
 
     calls = []
 

@@ -18,7 +18,9 @@ SYNTAX = [
     ("try: pass\nexcept* ValueError: pass", (3, 11), "except*"),
     ("x[*y]", (3, 11), "a star in an index"),
     ("def f(*args: *T): ...", (3, 11), "a star in an annotation"),
-    ("class C:\n    x: int | None", (3, 10), "a type written with '|' in a class"),
+    ("class C:\n    x: int | None", (3, 9), ""),
+    ("class C(NamedTuple):\n    x: int | None", (3, 9), ""),
+    ("class C(Model):\n    x: int | None", (3, 10), "a type written with '|' in a class"),
     ("def f(x: int | None): ...", (3, 9), ""),
 ]
 
