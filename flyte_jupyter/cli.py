@@ -148,7 +148,7 @@ def _follow(run: Any) -> None:
         news.clear()
         for event in run.events(seen):
             seen = event.seq + 1
-            ended = event.kind == "end"
+            ended = ended or event.kind == "end"  # a late word may follow
             _tell(event, tasks)
 
 
