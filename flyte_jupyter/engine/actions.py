@@ -79,7 +79,7 @@ class Conductor:
             return
         for child in list(action.children):
             self._abort(child, why)
-        if action.aborting:
+        if action.aborting or action.outcome is not None:
             return  # to cancel it again would interrupt the end of its worker
         action.aborting = True
         if action.task is not None and not action.task.done():
@@ -193,9 +193,26 @@ class Conductor:
             action.run.emit("note", action.name, text=text)
 
     def _finish(self, action: Action, outcome: Outcome) -> None:
-        for child in list(action.children):
-            self._abort(child, f"{action.unit.name}, which called it, has ended")
         action.outcome = outcome
+        children = list(action.children)
+        for child in children:
+            self._abort(child, f"{action.unit.name}, which called it, has ended")
+        left = [c.task for c in children if c.task is not None and not c.task.done()]
+        if left:
+            self._spawn(self._conclude_after(left, action, outcome))
+        else:
+            self._conclude(action, outcome)
+
+    async def _conclude_after(
+        self, children: list[asyncio.Task[None]], action: Action, outcome: Outcome
+    ) -> None:
+        """Tell how an action ended once nothing of it runs any more."""
+        try:
+            await asyncio.wait(children)
+        finally:
+            self._conclude(action, outcome)
+
+    def _conclude(self, action: Action, outcome: Outcome) -> None:
         if outcome.failure is not None:
             self._tell_failure(action, outcome.failure)
         elif outcome.output is not None:

@@ -61,6 +61,7 @@ class LocalTarget:
     def __init__(self) -> None:
         self._images = VirtualEnvironments(cache_folder())
         self._supervisors: dict[tuple[str, ...], Supervisor] = {}
+        self._lost: list[Supervisor] = []
         self._prepared: dict[Image | None, Prepared] = {}
         self._capabilities: dict[Settings, Mapping[str, Capability]] = {}
         self._environ = {k: v for k in KEPT if (v := os.environ.get(k)) is not None}
@@ -135,6 +136,8 @@ class LocalTarget:
     def _supervisor(self, command: tuple[str, ...]) -> Supervisor:
         supervisor = self._supervisors.get(command)
         if supervisor is None or not supervisor.alive:
+            if supervisor is not None:
+                self._lost.append(supervisor)
             supervisor = Supervisor(command, guest_runtime(), self._environ)
             self._supervisors[command] = supervisor
         return supervisor
@@ -146,5 +149,6 @@ class LocalTarget:
 
     async def close(self) -> None:
         """End all workers and their supervisors."""
-        await asyncio.gather(*(s.close() for s in self._supervisors.values()))
+        await asyncio.gather(*(s.close() for s in (*self._supervisors.values(), *self._lost)))
         self._supervisors.clear()
+        self._lost.clear()
