@@ -325,3 +325,29 @@ def test_flyte_run_inside_a_task_is_refused(cell: Any) -> None:
     with pytest.raises(flyte.errors.EngineError, match=r"cannot be used inside a task") as caught:
         flyte.run(book.parent).outputs()
     assert "child(...)" in caught.value.remedy
+
+
+def test_a_run_has_ended_when_nothing_of_it_runs_any_more(
+    cell: Any, logged: Callable[..., str], process_runs: Any
+) -> None:
+    book = cell("""
+        import asyncio, os, time
+
+        @env.task
+        def slow():
+            print("child", os.getpid(), flush=True)
+            try:
+                time.sleep(60)
+            finally:
+                time.sleep(0.2)
+
+        @env.task
+        async def parent(path: str):
+            asyncio.ensure_future(slow.aio())
+            await asyncio.to_thread(lambda: open(path).read())
+            raise ValueError("parent failed")
+    """)
+    run, pid = _with_child(book.parent, logged)
+    assert run.wait().phase == "failed"
+    assert not process_runs(pid)
+    assert [a.phase for a in run.actions] == ["failed", "aborted"]
