@@ -176,7 +176,9 @@ class Conductor:
         inventory = await asyncio.to_thread(self.target.inventory)
         if self._attempts is None:
             self._admission = Admission(inventory, self.target.devices)
-            self._attempts = Attempts(self.target, self._pool, self._admission, self._record)
+            self._attempts = Attempts(
+                self.target, self._pool, self._admission, self._record, self._end_children
+            )
         return self._attempts
 
     def _say_notes(self, action: Action) -> None:
@@ -192,12 +194,16 @@ class Conductor:
             self._said.add(text)
             action.run.emit("note", action.name, text=text)
 
-    def _finish(self, action: Action, outcome: Outcome) -> None:
-        action.outcome = outcome
+    def _end_children(self, action: Action) -> list[asyncio.Task[None]]:
+        """Abort what an action has called; return what is to be waited for."""
         children = list(action.children)
         for child in children:
             self._abort(child, f"{action.unit.name}, which called it, has ended")
-        left = [c.task for c in children if c.task is not None and not c.task.done()]
+        return [c.task for c in children if c.task is not None and not c.task.done()]
+
+    def _finish(self, action: Action, outcome: Outcome) -> None:
+        action.outcome = outcome
+        left = self._end_children(action)
         if left:
             self._spawn(self._conclude_after(left, action, outcome))
         else:

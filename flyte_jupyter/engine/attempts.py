@@ -82,11 +82,18 @@ class Attempts:
         pool: gives workers.
         admission: says who may start.
         record: keeps what happens.
+        end_children: aborts what an action has called, and returns what is to be waited for.
     """
 
     def __init__(
-        self, target: Target, pool: WorkerPool, admission: Admission, record: Recorder
+        self,
+        target: Target,
+        pool: WorkerPool,
+        admission: Admission,
+        record: Recorder,
+        end_children: Callable[[Action], list[asyncio.Task[None]]],
     ) -> None:
+        self._end_children = end_children
         self._target = target
         self._pool = pool
         self._admission = admission
@@ -215,6 +222,9 @@ class Attempts:
             remedy=failure.remedy,
             final=False,
         )
+        left = self._end_children(action)
+        if left:
+            await asyncio.wait(left)
         retries = action.settings.retries
         backoff = None if retries is None else retries.backoff
         delay = 0.0 if backoff is None else backoff.delay(action.attempt - 1)
