@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -200,3 +201,36 @@ def test_a_parents_timeout_ends_its_children_too(
     with pytest.raises(flyte.errors.MaxRuntimeExceededError):
         run.outputs()
     until(lambda: not process_runs(int(run.logs())), 2)
+
+
+def test_what_a_failed_attempt_has_called_ends_before_the_next_one(
+    cell: Any, process_runs: Any, tmp_path: Path
+) -> None:
+    book = cell("""
+        import asyncio, os, time
+
+        @env.task
+        def slow(path: str):
+            with open(path, "w") as pipe:
+                pipe.write(str(os.getpid()))
+            time.sleep(60)
+
+        @env.task(retries=1)
+        async def parent(path: str) -> bool:
+            if flyte.ctx().attempt_number == 0:
+                asyncio.ensure_future(slow.aio(path))
+                pid = await asyncio.to_thread(lambda: open(path).read())
+                open(path + ".pid", "w").write(pid)
+                os._exit(1)
+            pid = int(open(path + ".pid").read())
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return True
+            return False
+    """)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    run = flyte.run(book.parent, str(pipe))
+    assert run.outputs() == (True,)
+    assert [a.phase for a in run.actions] == ["succeeded", "aborted"]
