@@ -1,0 +1,77 @@
+"""What the benchmarks share: medians, tables, and a kernel to measure in."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+
+
+def times(work: Callable[[], object], count: int, pause: float = 0.0) -> list[float]:
+    """Return the seconds of each of so many calls, with a pause before each."""
+    row = []
+    for _ in range(count):
+        if pause:
+            time.sleep(pause)
+        start = time.perf_counter()
+        work()
+        row.append(time.perf_counter() - start)
+    return row
+
+
+def shown(row: Iterable[float]) -> str:
+    """Return median and minimum in milliseconds."""
+    row = list(row)
+    return f"{statistics.median(row) * 1e3:.3g} / {min(row) * 1e3:.3g}"
+
+
+def ratio(ours: Iterable[float], theirs: Iterable[float]) -> str:
+    """Return the ratio of two medians."""
+    return f"{statistics.median(ours) / statistics.median(theirs):.2f}"
+
+
+def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    import os
+
+    return (
+        f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+@contextmanager
+def kernel():
+    """Give a function that executes a cell in a fresh kernel and returns its seconds."""
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3")
+
+    def execute(cell: str) -> float:
+        failed: list[str] = []
+
+        def look(message: dict) -> None:
+            if message["msg_type"] == "error":
+                failed.append("\n".join(message["content"]["traceback"]))
+
+        start = time.perf_counter()
+        client.execute_interactive(cell, timeout=120, output_hook=look)
+        seconds = time.perf_counter() - start
+        if failed:
+            raise RuntimeError(failed[0])
+        return seconds
+
+    try:
+        execute("import time")
+        yield execute
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
