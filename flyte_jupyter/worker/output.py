@@ -66,12 +66,13 @@ class LogBook:
         self._pipes: Dict[int, Tuple[str, Any]] = {}
         self._poll = select.poll()
         self._forked = False
+        self._lines: Dict[str, str] = {}
         self.only_call = 0
 
     def write(self, call: int, stream: str, text: str) -> None:
         """Take text that a call printed."""
         if self._forked:
-            _write_below(stream, text)
+            self._write_lines(stream, text)
             return
         with self._lock:
             if self._poll.poll(0):
@@ -98,6 +99,8 @@ class LogBook:
     def flush(self) -> None:
         """Send what was taken, with what waits in the pipes."""
         if self._forked:
+            for stream in list(self._lines):
+                _write_below(stream, self._lines.pop(stream))
             return
         processes.flush_c_output()  # not under the lock: it may wait until a pipe is drained
         with self._lock:
@@ -149,6 +152,14 @@ class LogBook:
     def _fork(self) -> None:
         """Write to the pipes from now on: a child process of user code has no stream of its own."""
         self._forked = True
+
+    def _write_lines(self, stream: str, text: str) -> None:
+        """Write whole lines, so that those of several child processes do not mix."""
+        lines, newline, rest = (self._lines.pop(stream, "") + text).rpartition("\n")
+        if rest:
+            self._lines[stream] = rest
+        if newline:
+            _write_below(stream, lines + newline)
 
     def _drain_all(self) -> None:
         for fd in self._pipes:
