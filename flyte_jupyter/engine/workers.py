@@ -328,7 +328,10 @@ class WorkerPool:
         """End every worker."""
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for hand in list(self._hands):
             hand.kill()
+            hand.peer.close()

@@ -39,7 +39,11 @@ class LocalWorker:
     async def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Attach the stream of frames to a protocol."""
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(lambda: protocol, sock=self._stream)
+        try:
+            transport, _ = await loop.create_connection(lambda: protocol, sock=self._stream)
+        except BaseException:
+            self._stream.close()
+            raise
         return transport
 
     def deadline(self, seconds: float | None) -> None:
