@@ -8,7 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from flyte_jupyter.engine.admission import Admission, Claim
-from flyte_jupyter.engine.attempts import Attempt, Attempts
+from flyte_jupyter.engine.attempts import Attempts
+from flyte_jupyter.engine.carrier import Attempt
+from flyte_jupyter.engine.express import Express
 from flyte_jupyter.engine.failures import failure_of
 from flyte_jupyter.engine.journal import Journal
 from flyte_jupyter.engine.record import Recorder
@@ -84,12 +86,11 @@ class Conductor:
         action.aborting = True
         if action.task is not None and not action.task.done():
             action.task.cancel(why)
-        elif action.task is None and action.sent is not None:
-            action.task = self._spawn(self._end_sent(action, action.sent, why))
+        elif action.task is None and action.express is not None:
+            action.task = self._spawn(self._end_express(action, action.express, why))
 
-    async def _end_sent(self, action: Action, attempt: Attempt, why: str) -> None:
-        attempts = await self._meet_target()
-        await attempts.end_now(attempt)
+    async def _end_express(self, action: Action, express: Express, why: str) -> None:
+        await express.end()
         self._finish(action, _aborted(action, why))
 
     async def close(self) -> None:
@@ -121,12 +122,12 @@ class Conductor:
             action.parent.children.add(action)
         if self._attempts is not None:
             self._look_at_plan(action, self._attempts)
-            action.sent = self._attempts.send_now(
+            action.express = self._attempts.express(
                 action,
                 lambda outcome: self._finish(action, outcome),
-                lambda attempt, frame: self._follow(action, self._resume(attempt, frame)),
+                lambda work: self._follow(action, work),
             )
-        if action.sent is None:
+        if action.express is None:
             self._follow(action, self._run(action))
 
     def _look_at_plan(self, action: Action, attempts: Attempts) -> None:
@@ -156,9 +157,6 @@ class Conductor:
         if self._attempts is None:
             self._look_at_plan(action, await self._meet_target())
         return await (await self._meet_target()).run(action)
-
-    async def _resume(self, attempt: Attempt, frame: Frame | None) -> Outcome:
-        return await (await self._meet_target()).resume(attempt, frame)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

@@ -8,6 +8,7 @@ a sentence.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -96,7 +97,8 @@ class Admission:
         self._cpu = has.cpu
         self._memory = has.memory
         self._counts = dict(has.accelerators)
-        self._queue: list[Claim] = []
+        self._queue: dict[tuple[int, Need], deque[Claim]] = {}
+        self._looking = False
         self._holders: set[Claim] = set()
         self._number = 0
         self.busy = 0
@@ -156,8 +158,7 @@ class Admission:
             return
         self._number += 1
         claim.number = self._number
-        self._queue.append(claim)
-        self._queue.sort(key=lambda c: (-c.depth, c.number))
+        self._queue.setdefault((claim.depth, claim.need), deque()).append(claim)
         self.look()
 
     def _endless(self, claim: Claim) -> AdmissionError | None:
@@ -179,7 +180,12 @@ class Admission:
         )
 
     def leave(self, claim: Claim) -> None:
-        """End a claim: its place in the queue or its hold."""
+        """End a claim, and start what fits now."""
+        self.give_up(claim)
+        self.look()
+
+    def give_up(self, claim: Claim) -> None:
+        """End a claim, its place in the queue or its hold; nothing is started for it yet."""
         if claim in self._holders:
             self._holders.discard(claim)
             claim.holding = False
@@ -187,9 +193,16 @@ class Admission:
                 self._cpu += claim.need.cpu
             self._memory += claim.need.memory
             self._return_devices(claim)
-            self.look()
-        elif claim in self._queue:
-            self._queue.remove(claim)
+        else:
+            self._forget(claim)
+
+    def _forget(self, claim: Claim) -> None:
+        """Take a claim out of the queue, if it is there."""
+        row = self._queue.get((claim.depth, claim.need))
+        if row is not None and claim in row:
+            row.remove(claim)
+            if not row:
+                del self._queue[claim.depth, claim.need]
 
     def awaits(self, claim: Claim) -> None:
         """Note that a holder waits for one child more: its processors are free meanwhile."""
@@ -204,14 +217,33 @@ class Admission:
             self._cpu -= claim.need.cpu
 
     def look(self) -> None:
-        """Start what fits; deeper actions first, then the older."""
+        """Start what fits; deeper actions first, then the older.
+
+        Claims that ask for the same stand in one row, so that a thousand equal ones cost no more
+        than one.
+        """
+        if self._looking:
+            return  # a claim that was just granted may end, and enter others, before this returns
+        self._looking = True
+        try:
+            while self._start_one():
+                pass
+        finally:
+            self._looking = False
+
+    def _start_one(self) -> bool:
         now = time.monotonic()
-        for claim in list(self._queue):
-            if self._fits(claim.need):
-                self._queue.remove(claim)
+        for key in sorted(self._queue, key=lambda k: (-k[0], self._queue[k][0].number)):
+            row = self._queue[key]
+            if self._fits(row[0].need):
+                claim = row.popleft()
+                if not row:
+                    del self._queue[key]
                 self._grant(claim)
-            elif claim.depth == 0 and now - claim.since > PATIENCE:
-                return  # what came later may not overtake it for ever
+                return True
+            if key[0] == 0 and now - row[0].since > PATIENCE:
+                return False  # what came later may not overtake it for ever
+        return False
 
     def why(self, claim: Claim) -> str:
         """Return the sentence that says what a queued claim waits for."""
@@ -232,8 +264,9 @@ class Admission:
             return
         if any(not holder.awaiting for holder in self._holders):
             return
-        youngest = max(self._queue, key=lambda c: (c.depth > 0, c.number))
-        self._queue.remove(youngest)
+        waiting = (claim for row in self._queue.values() for claim in row)
+        youngest = max(waiting, key=lambda c: (c.depth > 0, c.number))
+        self._forget(youngest)
         holders = ", ".join(f"{c.name} holds {c.need.words()}" for c in self._sorted_holders())
         assert youngest.decided is not None
         youngest.decided(

@@ -1,77 +1,33 @@
-"""Attempts: an action is prepared, admitted, given a worker, called, and tried again if allowed.
-
-An action that need not wait for anything is sent at once, without a task of its own
-(:meth:`Attempts.send_now`); everything else takes the same steps as a coroutine.
-"""
+"""Attempts: an action is prepared, admitted, tried, and tried again if allowed."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from flyte_jupyter.diagnose import ExitRecord, Facts, diagnose
 from flyte_jupyter.engine.admission import Admission, Claim, Need
+from flyte_jupyter.engine.carrier import Attempt, Carrier
 from flyte_jupyter.engine.events import Phase
-from flyte_jupyter.engine.failures import failure_of, failure_of_frame
+from flyte_jupyter.engine.express import Express
 from flyte_jupyter.engine.plans import Plan, Plans
 from flyte_jupyter.engine.record import Recorder
 from flyte_jupyter.engine.run import Action, Failure, Outcome
-from flyte_jupyter.engine.workers import Hand, WorkerPool
+from flyte_jupyter.engine.workers import WorkerPool
 from flyte_jupyter.errors import (
     AdmissionError,
     DeadlineExceededError,
     MaxQueuedTimeExceededError,
-    MaxRuntimeExceededError,
 )
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.targets.protocol import Target
 from flyte_jupyter.wire.exchange import Packed
-from flyte_jupyter.wire.frames import Frame, Kind
+from flyte_jupyter.wire.frames import Frame
 
-__all__ = ["Attempt", "Attempts"]
+__all__ = ["Attempts"]
 
-GRACE = 0.5
 SETTLED = 1.0
-
-
-class Attempt:
-    """One try of an action on one worker.
-
-    Args:
-        action: what is tried.
-        plan: how.
-        claim: what it holds of the target.
-        hand: the worker.
-    """
-
-    def __init__(self, action: Action, plan: Plan, claim: Claim, hand: Hand) -> None:
-        self.action = action
-        self.plan = plan
-        self.claim = claim
-        self.hand = hand
-        self.number = hand.number()
-        self.offered: list[str] = []
-        self.answered = False
-        self.on_answer: Callable[[Frame | None], None] | None = None
-
-    def answer(self, frame: Frame | None) -> None:
-        """Take the worker's answer, ``None`` if its stream was lost."""
-        if not self.answered and self.on_answer is not None:
-            self.answered = True
-            self.on_answer(frame)
-
-    def wait(self) -> asyncio.Future[Frame | None]:
-        """Return a future of the answer."""
-        future: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
-
-        def arrived(frame: Frame | None) -> None:
-            if not future.done():
-                future.set_result(frame)
-
-        self.on_answer = arrived
-        return future
 
 
 class Attempts:
@@ -96,65 +52,42 @@ class Attempts:
         self._end_children = end_children
         self._target = target
         self._pool = pool
-        self._admission = admission
-        self._record = record
+        self.admission = admission
+        self.carrier = Carrier(target, pool, admission, record, self._room_given_back)
         self.plans = Plans(target, admission)
         self._loop = asyncio.get_running_loop()
         self._check: asyncio.TimerHandle | None = None
+        self._looking = False
 
-    # at once
-
-    def send_now(
+    def express(
         self,
         action: Action,
         done: Callable[[Outcome], None],
-        otherwise: Callable[[Attempt, Frame | None], None],
-    ) -> Attempt | None:
-        """Send an action to a worker if nothing has to be waited for.
+        follow: Callable[[Coroutine[Any, Any, Outcome]], None],
+    ) -> Express | None:
+        """Start an action without a task of its own, unless it must be prepared or is hurried.
 
         Args:
             action: the action.
-            done: called when it has succeeded.
-            otherwise: called with an answer that needs more than that.
-
-        Returns:
-            The attempt, or ``None`` if the action has to wait for something.
+            done: called with its outcome.
+            follow: called with a coroutine that finds the outcome, where more is to be done.
         """
         plan = self.plans.of(action)
         if plan.refusal is not None or plan.hurried or not self.plans.is_prepared(plan):
             return None
-        claim = self._claim(action, plan.need)
-        if not self._admission.enter_now(claim):
-            return None
-        hand = self._pool.ready(self._shelf(plan, claim))
-        if hand is None:
-            self._admission.leave(claim)
-            return None
-        action.attempt = 1
-        action.claim = claim
-        attempt = self._begin(action, plan, claim, hand)
-
-        def answered(frame: Frame | None) -> None:
-            if frame is not None and frame.kind == Kind.RESULT:
-                packed = hand.peer.value(frame)
-                if packed.complete:
-                    self._release(attempt)
-                    done(Outcome(Phase.SUCCEEDED, packed))
-                    return
-            otherwise(attempt, frame)
-
-        attempt.on_answer = answered
-        self._send(attempt)
-        return attempt
+        express = Express(self, action, plan, done, follow)
+        express.start()
+        return express
 
     async def resume(self, attempt: Attempt, frame: Frame | None) -> Outcome:
         """Return how an action ends whose first attempt was answered with more than success."""
-        result = await self._conclude(attempt, frame)
+        result = await self.carrier.conclude(attempt, frame)
         return await self._settle(attempt.action, attempt.plan, result)
 
-    async def end_now(self, attempt: Attempt) -> None:
-        """End an attempt that was sent at once: user code may clean up for a moment."""
-        await self._interrupt(attempt)
+    async def go_on(self, action: Action, plan: Plan, claim: Claim) -> Outcome:
+        """Return how an action ends that was admitted and has to wait for a worker."""
+        result = await self.carrier.carry(action, plan, claim)
+        return await self._settle(action, plan, result)
 
     async def start_ahead(self, settings: Settings) -> None:
         """Have a worker wait for the first call under certain settings, if nothing must be built.
@@ -203,7 +136,7 @@ class Attempts:
             if result is None:
                 action.attempt += 1
                 claim = await self._admit(action, plan, need)
-                result = await self._try(action, plan, claim)
+                result = await self.carrier.carry(action, plan, claim)
             if isinstance(result, Packed):
                 return Outcome(Phase.SUCCEEDED, result)
             if result.final or action.attempt > plan.retries:
@@ -230,11 +163,11 @@ class Attempts:
         delay = 0.0 if backoff is None else backoff.delay(action.attempt - 1)
         action.enter(Phase.QUEUED, f"tries again in {delay:g} s" if delay else "tries again")
         if delay:
-            self._admission.busy += 1
+            self.admission.busy += 1
             try:
                 await asyncio.sleep(delay)
             finally:
-                self._admission.busy -= 1
+                self.admission.busy -= 1
 
     def _checked(self, action: Action, plan: Plan) -> Need:
         """Return what to ask of the target; more than it has is refused, or clamped and said."""
@@ -242,7 +175,7 @@ class Attempts:
             return plan.need
         if action.run.request.options.oversize != "clamp":
             raise plan.refusal
-        clamped = self._admission.clamp(plan.need)
+        clamped = self.admission.clamp(plan.need)
         action.run.emit(
             "note",
             action.name,
@@ -258,19 +191,20 @@ class Attempts:
         def progress(text: str) -> None:
             action.run.emit("prepare", action.name, environment=environment, text=text)
 
-        self._admission.busy += 1
+        self.admission.busy += 1
         try:
             await self.plans.prepare(plan, progress)
         finally:
-            self._admission.busy -= 1
+            self.admission.busy -= 1
 
-    def _claim(self, action: Action, need: Need) -> Claim:
+    def claim(self, action: Action, need: Need) -> Claim:
+        """Return a claim of an action that is not queued yet."""
         parent = action.parent.claim if action.parent else None
         return Claim(action.unit.name, need, parent, action.depth)
 
     async def _admit(self, action: Action, plan: Plan, need: Need) -> Claim:
-        claim = action.claim = self._claim(action, need)
-        if self._admission.enter_now(claim):
+        claim = action.claim = self.claim(action, need)
+        if self.admission.enter_now(claim):
             return claim
         answer: asyncio.Future[AdmissionError | None] = self._loop.create_future()
 
@@ -278,183 +212,42 @@ class Attempts:
             if not answer.done():
                 answer.set_result(refusal)
 
-        self._admission.enter(claim, decided)
+        self.admission.enter(claim, decided)
         if not answer.done():
-            action.enter(Phase.WAITING, self._admission.why(claim))
-            self._look_for_endless_waits()
+            action.enter(Phase.WAITING, self.admission.why(claim))
+            self.look_for_endless_waits()
         try:
             async with asyncio.timeout(plan.max_queued or None):
                 refusal = await answer
         except TimeoutError:
-            why = self._admission.why(claim)
-            self._admission.leave(claim)
+            why = self.admission.why(claim)
+            self.admission.leave(claim)
             raise MaxQueuedTimeExceededError(
                 "",
                 f"{action.unit.name} waited longer than {plan.max_queued:g} s: it {why}.",
                 remedy="Raise Timeout(max_queued_time=...), or ask for less.",
             ) from None
         except asyncio.CancelledError:
-            self._admission.leave(claim)
+            self.admission.leave(claim)
             raise
         if refusal is not None:
             raise refusal
         return claim
 
-    def _look_for_endless_waits(self) -> None:
+    def look_for_endless_waits(self) -> None:
         """Look once things have settled: an answer on its way may end the wait."""
         if self._check is not None:
             self._check.cancel()
-        self._check = self._loop.call_later(SETTLED, self._admission.stuck)
+        self._check = self._loop.call_later(SETTLED, self.admission.stuck)
 
-    # one attempt
+    def _room_given_back(self) -> None:
+        """Start what fits now, once the action that made room has come to its end."""
+        if self.admission.crowded and not self._looking:
+            self._looking = True
+            self._loop.call_soon(self._look)
 
-    async def _try(self, action: Action, plan: Plan, claim: Claim) -> Packed | Failure:
-        shelf = self._shelf(plan, claim)
-        hand = self._pool.ready(shelf)
-        if hand is None:
-            try:
-                hand = await self._pool.take(shelf)
-            except Exception as error:
-                self._leave(action, claim)
-                return failure_of(error)
-            except asyncio.CancelledError:
-                self._leave(action, claim)
-                raise
-        attempt = self._begin(action, plan, claim, hand)
-        answer = attempt.wait()
-        self._send(attempt)
-        limit = plan.max_runtime
-        if limit and hand.worker is not None and plan.policy is None:
-            hand.worker.deadline(limit + GRACE)
-        try:
-            async with asyncio.timeout(limit or None):
-                frame = await answer
-        except TimeoutError:
-            await self._kill(attempt)
-            return failure_of(
-                MaxRuntimeExceededError(
-                    "",
-                    f"{action.unit.name} ran longer than its timeout of {limit:g} s.",
-                    remedy="Raise timeout=..., or let it do less.",
-                )
-            )
-        except asyncio.CancelledError:
-            await self._interrupt(attempt)
-            raise
-        return await self._conclude(attempt, frame)
-
-    def _shelf(self, plan: Plan, claim: Claim) -> Any:
-        if claim.devices:
-            return self._pool.shelf(plan.request_with(claim.devices), plan.policy)
-        if plan.shelf is None:
-            plan.shelf = self._pool.shelf(plan.request_with(()), plan.policy)
-        return plan.shelf
-
-    def _begin(self, action: Action, plan: Plan, claim: Claim, hand: Hand) -> Attempt:
-        attempt = Attempt(action, plan, claim, hand)
-        hand.calls[attempt.number] = attempt
-        action.enter(Phase.RUNNING)
-        self._record.attempt(action, hand.label)
-        return attempt
-
-    def _send(self, attempt: Attempt) -> None:
-        action, hand = attempt.action, attempt.hand
-        unit = action.unit
-        hand.load(unit.capsule_key, unit.capsule)
-        header: dict[str, Any] = {
-            "capsule": unit.capsule_key,
-            "task": unit.name,
-            "environment": unit.environment,
-            "run": action.run.name,
-            "action": action.name,
-            "attempt": action.attempt,
-            "pickle": action.run.request.options.pickle,
-        }
-        if action.settings.max_inline_io_bytes is not None:
-            header["limit"] = action.settings.max_inline_io_bytes
-        if unit.secrets:
-            header["secrets"] = dict(unit.secrets)
-        offered = hand.peer.send_value(Kind.CALL, attempt.number, header, action.inputs)
-        attempt.offered.extend(offered)
-
-    async def _conclude(self, attempt: Attempt, frame: Frame | None) -> Packed | Failure:
-        hand = attempt.hand
-        try:
-            if frame is None:
-                return await self._worker_died(attempt)
-            packed = await hand.peer.collect(hand.peer.value(frame))
-        except Exception as error:
-            return failure_of(error)
-        finally:
-            self._release(attempt)
-        if frame.kind == Kind.RESULT:
-            return packed
-        return failure_of_frame(frame.header, packed)
-
-    def _release(self, attempt: Attempt) -> None:
-        """Give worker and room back, and forget what the worker was offered for this call."""
-        action, hand = attempt.action, attempt.hand
-        hand.calls.pop(attempt.number, None)
-        hand.peer.outbox.free(attempt.offered)
-        self._record.attempt_ended(action)
-        if hand.worker is not None and attempt.plan.policy is None:
-            self._when_gone(action, action.attempt, hand)
-        self._pool.give_back(hand, action.unit.modules)
-        self._leave(action, attempt.claim)
-
-    def _leave(self, action: Action, claim: Claim) -> None:
-        self._admission.leave(claim)
-        if action.claim is claim:
-            action.claim = None
-        if self._admission.crowded:
-            self._look_for_endless_waits()
-
-    def _when_gone(self, action: Action, number: int, hand: Hand) -> None:
-        """Record what the worker used, once it has ended; nobody waits for it."""
-        worker = hand.worker
-        assert worker is not None
-
-        def gone(future: asyncio.Future[ExitRecord]) -> None:
-            if not future.cancelled():
-                self._record.usage(action, number, future.result())
-
-        worker.exited.add_done_callback(gone)
-
-    async def _worker_died(self, attempt: Attempt) -> Failure:
-        exit_record = await attempt.hand.ended()
-        action = attempt.action
-        if exit_record.words and exit_record.cause != "supervisor":
-            self._record.log(action, "stderr", exit_record.words)
-        resources = action.settings.resources
-        facts = Facts(
-            task=action.unit.name,
-            exit=exit_record,
-            memory_limit=None if resources is None else resources.memory_limit,
-            target=self._target.name,
-        )
-        return failure_of(diagnose(facts))
-
-    async def _interrupt(self, attempt: Attempt) -> None:
-        """Let user code clean up for a moment, then end the worker."""
-        hand = attempt.hand
-        if not attempt.answered:
-            answer = attempt.wait()  # whoever waited before was cancelled with what it waited for
-            hand.peer.send(Kind.CANCEL, attempt.number)
-            await asyncio.wait([answer], timeout=GRACE)
-        if not attempt.answered:
-            await self._kill(attempt)
-            return
-        self._release(attempt)
-        if attempt.plan.policy is None:
-            try:
-                async with asyncio.timeout(GRACE):
-                    await hand.ended()
-            except TimeoutError:
-                hand.kill()
-                await hand.ended()
-
-    async def _kill(self, attempt: Attempt) -> None:
-        hand = attempt.hand
-        hand.kill()
-        self._release(attempt)
-        await hand.ended()
+    def _look(self) -> None:
+        self._looking = False
+        self.admission.look()
+        if self.admission.crowded:
+            self.look_for_endless_waits()

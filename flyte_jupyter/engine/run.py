@@ -103,7 +103,7 @@ class Action:
     created: float = field(default_factory=time.time)
     children: set[Action] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
-    sent: Any = None
+    express: Any = None
     claim: Any = None
     outcome: Outcome | None = None
     on_done: Callable[[Outcome], None] | None = None
