@@ -124,6 +124,11 @@ class _Body:
         faulthandler.enable(2, all_threads=False)
         self.link.sources[self._wake_pipe[0]] = self._woken
         self.link.tick = self.book.tick
+        if "flyte_jupyter.worker.calls" in sys.modules:
+            # inherited from the first process: this one was started ahead, and can rehearse
+            from flyte_jupyter.worker.rehearsal import rehearsal_bytes
+
+            self.link.rehearsal = rehearsal_bytes()
         threading.Thread(target=self.link.read_forever, name="flyte-stream", daemon=True).start()
         self.link.send(
             Kind.HELLO,
@@ -140,14 +145,23 @@ class _Body:
 
         install_alias()
         self.runner = Runner(self)
-        if self.work.empty():
-            self.runner.rehearse()
-            self._preload()
+        self._prepare()
         try:
             self.runner.serve()
         finally:
             self._farewell()
         return 0
+
+    def _prepare(self) -> None:
+        """Use the time until the first call, if there is any."""
+        if self.link.rehearsal:
+            first = self.work.get()
+            if first is None or first.call:
+                self.work.put(first)  # nothing has been put behind it: calls come one by one
+                return
+            self.runner.rehearse(first)
+        if self.work.empty():
+            self._preload()
 
     def _preload(self) -> None:
         from importlib import import_module

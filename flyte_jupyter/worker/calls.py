@@ -54,19 +54,16 @@ class Runner:
 
     # serving the engine
 
-    def rehearse(self) -> None:
-        """Take the way of a call once, without a trace, so that the first real one is quick."""
-        from flyte_jupyter.worker.rehearsal import CAPSULE, rehearsal_frames
-
+    def rehearse(self, frame: Frame) -> None:
+        """Take the way of a call without a trace, so that the first real one is quick."""
         main = sys.modules["__main__"]
-        load_frame, call_frame = rehearsal_frames()
-        self._body.capsules[CAPSULE] = load_frame
+        capsule = frame.header["capsule"]
         try:
-            contextvars.copy_context().run(self._outcome_of, call_frame)
+            contextvars.copy_context().run(self._outcome_of, frame)
         finally:
             sys.modules["__main__"] = main
-            del self._body.capsules[CAPSULE]
-            self._loaded.pop(CAPSULE, None)
+            self._body.capsules.pop(capsule, None)
+            self._loaded.pop(capsule, None)
             self._running = None
 
     def serve(self) -> None:

@@ -46,6 +46,7 @@ INHERITED = (
     "inspect",
     "asyncio",
     "flyte_jupyter.worker.stubs",
+    "flyte_jupyter.worker.rehearsal",
 )
 WATCH = 0.05
 GRACE = 2.0

@@ -51,6 +51,7 @@ class Link:
         self.outbox = Outbox("w")
         self.sources: Dict[int, Callable[[], None]] = {}
         self.tick: Callable[[], Optional[float]] = lambda: None
+        self.rehearsal = b""
 
     def send(
         self, kind: int, call: int = 0, header: Optional[Dict[str, Any]] = None, buffers: Any = ()
@@ -121,6 +122,8 @@ class Link:
         poll.register(self._read_fd, select.POLLIN)
         for fd in self.sources:
             poll.register(fd, select.POLLIN)
+        if self.rehearsal and not poll.poll(0):
+            self._take(self.rehearsal)
         while True:
             delay = self.tick()
             for fd, event in poll.poll(delay):
@@ -140,6 +143,10 @@ class Link:
             return False
         if not data:
             return False
+        self._take(data)
+        return True
+
+    def _take(self, data: bytes) -> None:
         for frame in self._decoder.feed(data):
             if frame.kind == Kind.DATA:
                 arrived = self._pulls.get(frame.header["id"])
@@ -151,7 +158,6 @@ class Link:
                 self.outbox.free(frame.header.get("ids", ()))
             else:
                 self._receive(frame)
-        return True
 
     def _serve(self, frame: Frame) -> None:
         key, offset = frame.header["id"], frame.header["offset"]

@@ -7,22 +7,22 @@ so an idle worker takes the whole way once, with a task of one line.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import Any, Dict
 
 from flyte_jupyter.wire.exchange import Outbox, Packed, pack, slots_of
-from flyte_jupyter.wire.frames import Frame, FrameDecoder, Kind, encode_frame
+from flyte_jupyter.wire.frames import Kind, encode_frame
 from flyte_jupyter.wire.values import Encoded, encode
 from flyte_jupyter.worker.load import FORMAT
 
-__all__ = ["CAPSULE", "rehearsal_frames"]
+__all__ = ["CAPSULE", "rehearsal_bytes"]
 
 CAPSULE = "rehearsal"
 
 SOURCE = "def echo(value: int) -> int:\n    return value\n"
 
 
-def rehearsal_frames() -> Tuple[Frame, Frame]:
-    """Return the capsule and the call, as they would have arrived."""
+def rehearsal_bytes() -> bytes:
+    """Return the capsule and the call, as they would arrive on the stream."""
     capsule = pack(Encoded(_payload(), []))
     header = {
         "capsule": CAPSULE,
@@ -32,14 +32,14 @@ def rehearsal_frames() -> Tuple[Frame, Frame]:
         "action": "",
         "attempt": 1,
     }
-    load = _arrived(Kind.LOAD, {"capsule": CAPSULE}, capsule)
-    return load, _arrived(Kind.CALL, header, pack(encode({"value": 1})))
+    load = _sent(Kind.LOAD, {"capsule": CAPSULE}, capsule)
+    return load + _sent(Kind.CALL, header, pack(encode({"value": 1})))
 
 
-def _arrived(kind: int, header: Dict[str, Any], value: Packed) -> Frame:
+def _sent(kind: int, header: Dict[str, Any], value: Packed) -> bytes:
     slots, inline, _ = slots_of(value, Outbox("r"))
     parts = encode_frame(kind, 0, dict(header, value=slots), inline)
-    return next(FrameDecoder().feed(b"".join(bytes(part) for part in parts)))
+    return b"".join(bytes(part) for part in parts)
 
 
 def _payload() -> Dict[str, Any]:
