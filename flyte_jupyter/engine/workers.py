@@ -57,6 +57,11 @@ class Hand:
         """Name of the worker for messages and the journal."""
         return self.worker.label if self.worker is not None else ""
 
+    @property
+    def alive(self) -> bool:
+        """True while the worker and its stream are there, as far as is known."""
+        return self.peer.open and (self.worker is None or not self.worker.exited.done())
+
     def number(self) -> int:
         """Return the number of a new call."""
         return next(self._numbers)
@@ -152,7 +157,7 @@ class WorkerPool:
         shelf.uses.append(time.monotonic())
         while shelf.standby:
             hand = shelf.standby.popleft()
-            if hand.peer.open:
+            if hand.alive:
                 self._restock_soon(shelf)
                 return hand
         return None
@@ -189,7 +194,7 @@ class WorkerPool:
             shelf.modules[name] = None
         hand.since = time.monotonic()
         hand.used -= 1
-        if shelf.policy is None or not hand.peer.open or hand.retired:
+        if shelf.policy is None or not hand.alive or hand.retired:
             hand.dismiss()
             if shelf.policy is not None:
                 self._forget_warm(shelf, hand)
@@ -226,7 +231,7 @@ class WorkerPool:
     def _free_warm(self, shelf: Shelf, policy: ReusePolicy) -> Hand | None:
         best = None
         for hand in shelf.warm:
-            if hand.peer.open and not hand.retired and hand.used < policy.concurrency:
+            if hand.alive and not hand.retired and hand.used < policy.concurrency:
                 if not hand.used:
                     return hand
                 best = best or hand
