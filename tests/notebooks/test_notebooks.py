@@ -1,4 +1,8 @@
-"""The notebooks are saved as a reader should find them; nbval executes them and compares."""
+"""The notebooks are saved as a reader should find them; nbval executes them and compares.
+
+To save them anew: ``jupyter nbconvert --to notebook --execute --inplace
+--ExecutePreprocessor.record_timing=False notebooks/*.ipynb``.
+"""
 
 from __future__ import annotations
 
