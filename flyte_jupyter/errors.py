@@ -74,9 +74,15 @@ class FlyteError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
 
+    remote_traceback: str = ""
+
     def _render_traceback_(self) -> list[str]:
         """Return the lines that a notebook shows instead of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        if not self.remote_traceback:
+            return [f"{type(self).__name__}: {self}"]
+        lines = self.remote_traceback.rstrip("\n").split("\n")
+        said = not self.remedy or self.remedy in self.remote_traceback
+        return lines if said else [*lines, self.remedy]
 
 
 def _rebuild(cls: type[FlyteError], args: tuple[Any, ...], state: dict[str, Any]) -> FlyteError:
@@ -192,15 +198,6 @@ class BaseRuntimeError(FlyteError, RuntimeError):
         super().__init__(message, evidence=evidence, remedy=remedy)
         self.code = code or self.default_code or type(self).__name__
         self.worker = worker
-
-    remote_traceback: str = ""
-
-    def _render_traceback_(self) -> list[str]:
-        if not self.remote_traceback:
-            return super()._render_traceback_()
-        lines = self.remote_traceback.rstrip("\n").split("\n")
-        said = not self.remedy or self.remedy in self.remote_traceback
-        return lines if said else [*lines, self.remedy]
 
 
 class RuntimeSystemError(BaseRuntimeError):

@@ -12,7 +12,7 @@ stats    ``attempt``, ``peak_memory`` (bytes), ``cpu_seconds``, ``seconds``
 result   ``type``, ``size`` (bytes), ``preview``
 error    ``attempt``, ``type``, ``sentence``, ``traceback``, ``remedy``, ``final``
 note     ``text``; a fact that is said once (a field that the target does not honour)
-end      ``phase``, ``seconds``
+end      ``phase``, ``seconds``; only ``stats`` of workers that end later come after it
 ======== ============================================================================
 """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flyte_jupyter.engine.run import Failure, Outcome
-from flyte_jupyter.errors import BaseRuntimeError, FlyteError
+from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.session.hints import hint_for
 from flyte_jupyter.wire.exchange import Packed, unpack
 from flyte_jupyter.wire.values import decode, decode_exception
@@ -65,7 +65,7 @@ class Opener:
         """Return the exception of a failure, with a hint where the kernel knows more."""
         error = decode_exception(unpack(failure.packed), classes=self.classes, pickle=self.pickle)
         remedy = failure.remedy or hint_for(failure.type, failure.sentence, os.environ)
-        if isinstance(error, BaseRuntimeError):
+        if isinstance(error, FlyteError):
             error.remote_traceback = failure.traceback or error.remote_traceback
         if isinstance(error, FlyteError) and remedy and not error.remedy:
             error.remedy = remedy

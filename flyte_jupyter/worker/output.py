@@ -92,6 +92,18 @@ class LogBook:
         elif first:
             self._wake()
 
+    def _take_below(self, stream: str, text: str) -> None:
+        """Take what C code or a child process wrote: before a line that was only begun."""
+        key, begun = (self.only_call, stream), ""
+        if text.endswith("\n") and self._pending and self._pending[-1][0][1] == stream:
+            key, texts = self._pending.pop()
+            whole, newline, begun = "".join(texts).rpartition("\n")
+            if newline:
+                self._pending.append((key, [whole + newline]))
+        self._take(self.only_call, stream, text)
+        if begun:
+            self._take(key[0], stream, begun)
+
     def _may_send(self) -> bool:
         self._allowed = min(BURST, self._allowed + (time.monotonic() - self._last) * RATE)
         return self._allowed >= 1
@@ -176,7 +188,7 @@ class LogBook:
                     return
                 if not data:
                     return
-                self._take(self.only_call, name, decoder.decode(data))
+                self._take_below(name, decoder.decode(data))
 
 
 def _write_below(stream: str, text: str) -> None:
