@@ -20,12 +20,16 @@ FAMILY = """
     SLEEP = "import time; time.sleep(300)"
 
     def daemonise():
+        said, says = os.pipe()
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
                 print("daemon", os.getpid(), flush=True)
+                os.close(says)
                 time.sleep(300)
             os._exit(0)
+        os.close(says)
+        os.read(said, 1)
         os.wait()
 
     @env.task
