@@ -139,7 +139,10 @@ class Interpreters:
     def _load(self) -> _Record:
         if self._known is None:
             try:
-                self._known = _Record(*json.loads(self._record.read_text("utf-8")))
+                programs, answers = json.loads(self._record.read_text("utf-8"))
+                if not isinstance(programs, dict) or not isinstance(answers, dict):
+                    raise TypeError("another version of this package wrote the file")
+                self._known = _Record(programs, answers)
             except (OSError, ValueError, TypeError):
                 self._known = _Record({}, {})
         return self._known
