@@ -12,9 +12,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from flyte_jupyter.engine.actions import Conductor
 from flyte_jupyter.engine.events import Event, Phase
@@ -29,8 +28,6 @@ from flyte_jupyter.wire.exchange import Packed
 __all__ = ["Engine"]
 
 LEASE_PERIOD = 5.0
-
-T = TypeVar("T")
 
 
 class Engine:
@@ -150,15 +147,7 @@ class Engine:
 
         self._loop.call_soon_threadsafe(begin)
 
-    def call(self, work: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine on the engine's thread and wait for what it returns."""
-        return asyncio.run_coroutine_threadsafe(work(self), self._loop).result()
-
     # on the engine's thread
-
-    def target(self, name: str) -> Target:
-        """Return a target, made now if it is the first time."""
-        return self._conductor(name).target
 
     def _conductor(self, name: str) -> Conductor:
         conductor = self._conductors.get(name)
