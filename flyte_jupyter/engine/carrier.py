@@ -162,6 +162,9 @@ class Carrier:
         }
         if action.settings.max_inline_io_bytes is not None:
             header["limit"] = action.settings.max_inline_io_bytes
+        if unit.files is not None:
+            hand.load(*unit.files)
+            header["files"] = unit.files[0]
         if unit.secrets:
             header["secrets"] = dict(unit.secrets)
         offered = hand.peer.send_value(Kind.CALL, attempt.number, header, action.inputs)

@@ -32,6 +32,7 @@ class Unit:
         capsule_hash: content hash of the code, the same in every kernel.
         capsule_key: hash of this very capsule, cells and lines included; what a worker has loaded.
         modules: top-level modules that it imports, for standby workers.
+        files: hash and content of the files that travel along, ``None`` without any.
         secrets: values of the secrets that it asked for.
     """
 
@@ -42,6 +43,7 @@ class Unit:
     capsule_hash: str
     capsule_key: str
     modules: tuple[str, ...] = ()
+    files: tuple[str, Packed] | None = None
     secrets: SecretValues = field(default_factory=SecretValues)
 
 

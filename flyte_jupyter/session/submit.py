@@ -13,6 +13,7 @@ from flyte_jupyter.engine.events import Event
 from flyte_jupyter.engine.request import RunOptions, RunRequest, Unit
 from flyte_jupyter.errors import CapsuleError
 from flyte_jupyter.session import session
+from flyte_jupyter.session.include import included_files
 from flyte_jupyter.session.outcome import Opener
 from flyte_jupyter.session.run import Run
 from flyte_jupyter.session.secret import secret_values
@@ -181,7 +182,7 @@ class _Units:
         if kept is not None and kept[0] is task and kept[1] is capsule and not layer:
             return kept[2]
         unit = self._make(task, capsule, layer, root)
-        if not layer and not unit.secrets:
+        if not layer and not unit.secrets and unit.files is None:
             self._kept[key] = task, capsule, unit
         return unit
 
@@ -207,6 +208,7 @@ def unit_of(name: str, environment: str, settings: Settings, capsule: Capsule) -
         capsule_hash=capsule.hash,
         capsule_key=capsule.key,
         modules=capsule.modules,
+        files=included_files(settings.include, environment) if settings.include else None,
         secrets=secret_values(settings.secrets, environment),
     )
 

@@ -7,7 +7,7 @@ import os
 import queue
 import sys
 from itertools import count
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Set
 
 from flyte_jupyter import errors
 from flyte_jupyter.spec import calling
@@ -50,6 +50,7 @@ class Runner:
         self._loop: Any = None
         self._tasks: Dict[int, Any] = {}
         self._running: Optional[int] = None
+        self._laid_out: Set[str] = set()
         calling.set_dispatcher(self)
 
     # serving the engine
@@ -158,11 +159,27 @@ class Runner:
         header = frame.header
         secrets: Dict[str, str] = header.get("secrets") or {}
         os.environ.update(secrets)
+        if "files" in header:
+            self._lay_out(header["files"])
         loaded = self._load(header["capsule"])
         current_context.set(TaskContext.of(header))
         calling.set_dispatcher(self)
         value = self._decode(self._link.value(frame))
         return loaded, value
+
+    def _lay_out(self, digest: str) -> None:
+        """Write the files that travel with the code into the working directory, once."""
+        if digest in self._laid_out:
+            return
+        self._laid_out.add(digest)
+        here = os.path.realpath(os.getcwd())
+        for name, content in self._decode(self._link.value(self._body.capsules[digest])).items():
+            path = os.path.realpath(os.path.join(here, name))
+            if not path.startswith(here + os.sep):
+                raise errors.ProtocolError(f"The file {name!r} would lie outside of {here!r}.")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(content)
 
     def _load(self, digest: str) -> Loaded:
         loaded = self._loaded.get(digest)

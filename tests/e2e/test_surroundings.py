@@ -223,3 +223,41 @@ def test_child_processes_of_a_fork_are_heard_and_harm_nothing(cell: Any) -> None
     assert sorted(run.logs().replace("parent ", "").split("\n")) == sorted(
         ["", "child 0", "child 1", "child 2", "child 3", "forked"]
     )
+
+
+def test_included_files_lie_in_the_working_directory(
+    cell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "note.txt").write_bytes(b"\x00\xff")
+    book = cell("""
+        files = flyte.TaskEnvironment(name="files", include=("data", "*.txt"))
+
+        @files.task
+        def read() -> tuple[str, bytes]:
+            return open("data/rows.csv").read(), open("note.txt", "rb").read()
+    """)
+    assert flyte.run(book.read).outputs() == ("a,b\n1,2\n", b"\x00\xff")
+    (tmp_path / "note.txt").write_bytes(b"new")
+    assert flyte.run(book.read).outputs()[1] == b"new"
+
+
+def test_an_included_file_that_is_not_there_is_named(
+    cell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    book = cell("""
+        files = flyte.TaskEnvironment(name="files", include=("note.txt",))
+
+        @files.task
+        def read() -> None: ...
+    """)
+    with pytest.raises(flyte.errors.SpecError) as caught:
+        flyte.run(book.read)
+    assert str(caught.value) == (
+        f"files includes 'note.txt', and there is no such file in {str(tmp_path)!r}"
+        "; did you mean 'notes.txt'?"
+    )

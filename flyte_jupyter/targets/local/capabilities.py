@@ -45,7 +45,7 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
     "docs": _honoured,
     "entrypoint": _honoured,
     "env_vars": _honoured,
-    "include": _ignored("files are not copied beside the task"),
+    "include": _honoured,
     "interruptible": _ignored("nothing takes this machine away, so it changes nothing"),
     "max_inline_io_bytes": _honoured,
     "network": _network,
