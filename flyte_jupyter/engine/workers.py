@@ -137,6 +137,7 @@ class WorkerPool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.get_running_loop()
         self._sweeping: asyncio.TimerHandle | None = None
+        self._closed = False
         self.on_lost: Callable[[Hand], None] = lambda _: None
 
     def shelf(self, request: StartRequest, policy: ReusePolicy | None) -> Shelf:
@@ -325,12 +326,16 @@ class WorkerPool:
                 hand.dismiss()
 
     def _spawn(self, work: Any) -> None:
+        if self._closed:
+            work.close()  # a timer that was set before the engine closed
+            return
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """End every worker."""
+        """End every worker; none is started any more."""
+        self._closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
         tasks = list(self._tasks)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from flyte_jupyter.errors import TargetError
 from flyte_jupyter.images import VirtualEnvironments
 from flyte_jupyter.images.recipe import read_recipe
 from flyte_jupyter.spec import Image, Settings
@@ -62,6 +63,7 @@ class LocalTarget:
         self._images = VirtualEnvironments(cache_folder())
         self._supervisors: dict[tuple[str, ...], Supervisor] = {}
         self._lost: list[Supervisor] = []
+        self._closed = False
         self._prepared: dict[Image | None, Prepared] = {}
         self._capabilities: dict[Settings, Mapping[str, Capability]] = {}
         self._environ = {k: v for k in KEPT if (v := os.environ.get(k)) is not None}
@@ -134,6 +136,8 @@ class LocalTarget:
         return self._supervisor(request.prepared.command).spawn(request, config)
 
     def _supervisor(self, command: tuple[str, ...]) -> Supervisor:
+        if self._closed:
+            raise TargetError("The engine of this kernel is closed.")
         supervisor = self._supervisors.get(command)
         if supervisor is None or not supervisor.alive:
             if supervisor is not None:
@@ -148,7 +152,8 @@ class LocalTarget:
         return []
 
     async def close(self) -> None:
-        """End all workers and their supervisors."""
+        """End all workers and their supervisors; none is started any more."""
+        self._closed = True
         await asyncio.gather(*(s.close() for s in (*self._supervisors.values(), *self._lost)))
         self._supervisors.clear()
         self._lost.clear()
