@@ -46,7 +46,7 @@ class Need:
         if self.cpu:
             parts.append(f"cpu {format_cpu(self.cpu)}")
         if self.memory:
-            parts.append(f"memory {format_bytes(self.memory)}")
+            parts.append(f"memory {_about(self.memory)}")
         if self.count:
             parts.append(f"{self.count} × {self.accelerator or 'accelerator'}")
         return ", ".join(parts) or "nothing"
@@ -110,7 +110,7 @@ class Admission:
         if need.cpu > has.cpu:
             lacks.append(f"cpu {format_cpu(need.cpu)} of {format_cpu(has.cpu)}")
         if need.memory > has.memory:
-            lacks.append(f"memory {format_bytes(need.memory)} of {format_bytes(has.memory)}")
+            lacks.append(f"memory {format_bytes(need.memory)} of {_about(has.memory)}")
         if need.count > self._total(need.accelerator):
             kind = need.accelerator or "accelerator"
             lacks.append(f"{need.count} × {kind} of {self._total(need.accelerator)}")
@@ -252,7 +252,7 @@ class Admission:
         if need.cpu > self._cpu:
             free.append(f"cpu {format_cpu(need.cpu)} ({format_cpu(max(self._cpu, 0))} free)")
         if need.memory > self._memory:
-            free.append(f"memory {format_bytes(need.memory)} ({format_bytes(self._memory)} free)")
+            free.append(f"memory {format_bytes(need.memory)} ({_about(self._memory)} free)")
         if need.count > self._available(need.accelerator):
             kind = need.accelerator or "accelerator"
             free.append(f"{need.count} × {kind} ({self._available(need.accelerator)} free)")
@@ -317,3 +317,9 @@ class Admission:
             self._free_devices.append((index, kind))
             self._counts[kind] += 1
         claim.devices = ()
+
+
+def _about(size: int) -> str:
+    """Return what there is, which is never a round number, to one place: ``23.5Gi``."""
+    exact = format_bytes(size)
+    return exact if len(exact) < 7 else f"{size / (1 << 30):.1f}Gi"

@@ -7,6 +7,7 @@ colours (with fallbacks for other places) and never colour alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 
 from flyte_jupyter.engine.events import Phase
@@ -98,7 +99,9 @@ def html(
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as a reader says it: ``0.4 s``, ``12 s``, ``3 min 20 s``."""
+    """Return a length of time as a reader says it: ``20 ms``, ``1.4 s``, ``3 min 20 s``."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -144,11 +147,17 @@ def _branch(lasts: tuple[bool, ...]) -> str:
 def _logs(state: RunState, most: int) -> list[tuple[str, list[str]]]:
     """Return a title and the last lines for every action that wrote something."""
     logs = []
-    for action, _ in _shown(state):
+    shown = [action for action, _ in _shown(state)]
+    calls = Counter(action.label for action in shown)
+    met: Counter[str] = Counter()
+    for action in shown:
         lines = action.log.lines
+        met[action.label] += 1
         if lines:
             hidden = action.log.dropped + max(0, len(lines) - most)
             title = f"log of {action.label}"
+            if calls[action.label] > 1:
+                title += f", call {met[action.label]} of {calls[action.label]}"
             if hidden:
                 title += f" (the last {most} lines; {hidden} more above)"
             logs.append((title, lines[-most:]))

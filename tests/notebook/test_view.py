@@ -175,4 +175,4 @@ def test_times_are_in_the_html_only() -> None:
 
 def test_durations_read_as_a_reader_says_them() -> None:
     said = [duration(seconds) for seconds in (0.04, 3.14, 9.96, 59.6, 200, 3700)]
-    assert said == ["0.0 s", "3.1 s", "10 s", "1 min 0 s", "3 min 20 s", "1 h 1 min"]
+    assert said == ["40 ms", "3.1 s", "10 s", "1 min 0 s", "3 min 20 s", "1 h 1 min"]
