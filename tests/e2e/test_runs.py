@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,3 +181,20 @@ def test_what_is_ignored_here_is_said_once(cell: Any) -> None:
     assert any("disk" in note for note in notes)
     assert any("interruptible" in note for note in notes)
     assert [e for e in second.events() if e.kind == "note"] == []
+
+
+def test_an_engine_that_closes_right_after_a_run_leaves_nothing(
+    cell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    book = cell("""
+        @env.task
+        def one() -> int:
+            return 1
+    """)
+    for _ in range(5):
+        assert flyte.run(book.one).result() == 1
+        flyte.shut_down()
+        assert list(folder.iterdir()) == []
