@@ -14,7 +14,7 @@ from flyte_jupyter.engine.express import Express
 from flyte_jupyter.engine.failures import failure_of
 from flyte_jupyter.engine.journal import Journal
 from flyte_jupyter.engine.record import Recorder
-from flyte_jupyter.engine.run import Action, Failure, Outcome, RunState
+from flyte_jupyter.engine.run import Action, Outcome, RunState
 from flyte_jupyter.engine.workers import Hand, WorkerPool
 from flyte_jupyter.errors import (
     ActionAbortedError,
@@ -218,7 +218,7 @@ class Conductor:
 
     def _conclude(self, action: Action, outcome: Outcome) -> None:
         if outcome.failure is not None:
-            self._tell_failure(action, outcome.failure)
+            action.tell(outcome.failure, final=True)
         elif outcome.output is not None:
             info = outcome.output.info
             action.run.emit(
@@ -235,18 +235,6 @@ class Conductor:
             action.parent.children.discard(action)
         if action.on_done is not None:
             action.on_done(outcome)
-
-    def _tell_failure(self, action: Action, failure: Failure) -> None:
-        action.run.emit(
-            "error",
-            action.name,
-            attempt=action.attempt,
-            type=failure.type,
-            sentence=failure.sentence,
-            traceback=failure.traceback,
-            remedy=failure.remedy,
-            final=True,
-        )
 
     # workers
 

@@ -145,16 +145,7 @@ class Attempts:
             result = None
 
     async def _pause(self, action: Action, failure: Failure) -> None:
-        action.run.emit(
-            "error",
-            action.name,
-            attempt=action.attempt,
-            type=failure.type,
-            sentence=failure.sentence,
-            traceback=failure.traceback,
-            remedy=failure.remedy,
-            final=False,
-        )
+        action.tell(failure, final=False)
         left = self._end_children(action)
         if left:
             await asyncio.wait(left)

@@ -132,6 +132,19 @@ class Action:
         self.phase = phase
         self.run.emit("phase", self.name, attempt=self.attempt, phase=str(phase), why=why)
 
+    def tell(self, failure: Failure, *, final: bool) -> None:
+        """Say that an attempt failed; ``final`` if no other follows."""
+        self.run.emit(
+            "error",
+            self.name,
+            attempt=self.attempt,
+            type=failure.type,
+            sentence=failure.sentence,
+            traceback=failure.traceback,
+            remedy=failure.remedy,
+            final=final,
+        )
+
     @property
     def ended(self) -> bool:
         """True when nothing more will happen to it."""

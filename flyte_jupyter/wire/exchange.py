@@ -16,7 +16,17 @@ from flyte_jupyter.errors import ProtocolError
 from flyte_jupyter.wire.frames import CHUNK, dump_json
 from flyte_jupyter.wire.values import Encoded, Ref
 
-__all__ = ["Outbox", "Packed", "pack", "pieces", "slots_of", "unpack", "unpack_slots"]
+__all__ = [
+    "Outbox",
+    "Packed",
+    "lay_out",
+    "pack",
+    "piece_for",
+    "pieces",
+    "slots_of",
+    "unpack",
+    "unpack_slots",
+]
 
 INLINE_BUFFER = 64 * 1024
 
@@ -173,3 +183,24 @@ def unpack_slots(
 def pieces(size: int) -> List[Tuple[int, int]]:
     """Return the (offset, length) of the pieces in which a buffer is pulled."""
     return [(at, min(CHUNK, size - at)) for at in range(0, size, CHUNK)]
+
+
+def lay_out(
+    header: Dict[str, Any], packed: Packed, outbox: Outbox
+) -> Tuple[Dict[str, Any], List[Any], List[str]]:
+    """Return header and buffers of a frame that carries a value, and the ids that are offered."""
+    slots, inline, offered = slots_of(packed, outbox)
+    full = dict(header, value=slots)
+    if packed.info:
+        full["info"] = packed.info
+    return full, inline, offered
+
+
+def piece_for(header: Dict[str, Any], outbox: Outbox) -> Tuple[Dict[str, Any], List[Any]]:
+    """Return header and buffers of the ``DATA`` frame that answers a ``GET``."""
+    key, offset = header["id"], header["offset"]
+    try:
+        piece = outbox.piece(key, offset, header["length"])
+    except ProtocolError as error:
+        return {"id": key, "offset": -1, "error": error.sentence}, []
+    return {"id": key, "offset": offset}, [piece]

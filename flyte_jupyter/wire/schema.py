@@ -83,7 +83,7 @@ def _hints_of(func: Any) -> Dict[str, Any]:
             try:
                 hints[name] = eval(hint, names) if isinstance(hint, str) else hint
             except Exception:
-                continue
+                continue  # nothing is known of this one, so anything fits it
         return hints
 
 
@@ -150,6 +150,7 @@ def _typed_dict(kind: Any, depth: int) -> Schema:
     try:
         hints = typing.get_type_hints(kind, include_extras=True)
     except Exception:
+        # A field's type is a name that is unknown here: the fields are checked, not their types.
         hints = dict.fromkeys(kind.__annotations__, Any)
     return {
         "type": "dict",

@@ -157,7 +157,7 @@ class _Body:
         if self.link.rehearsal:
             first = self.work.get()
             if first is None or first.call:
-                self.work.put(first)  # nothing has been put behind it: calls come one by one
+                self.work.put(first)  # the order of calls that share a body means nothing
                 return
             self.runner.rehearse(first)
         if self.work.empty():

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from flyte_jupyter.errors import ProtocolError
-from flyte_jupyter.wire.exchange import Outbox, Packed, pieces, slots_of, unpack_slots
+from flyte_jupyter.wire.exchange import Outbox, Packed, lay_out, piece_for, pieces, unpack_slots
 from flyte_jupyter.wire.frames import Frame, FrameDecoder, Kind, encode_frame
 from flyte_jupyter.wire.values import Ref
 
@@ -69,11 +69,8 @@ class Link:
 
     def send_value(self, kind: int, call: int, header: Dict[str, Any], packed: Packed) -> List[str]:
         """Send a frame that carries a value; return the ids of the buffers that it offers."""
-        slots, inline, offered = slots_of(packed, self.outbox)
-        header["value"] = slots
-        if packed.info:
-            header["info"] = packed.info
-        self.send(kind, call, header, inline)
+        full, inline, offered = lay_out(header, packed, self.outbox)
+        self.send(kind, call, full, inline)
         return offered
 
     def value(self, frame: Frame) -> Packed:
@@ -160,13 +157,7 @@ class Link:
                 self._receive(frame)
 
     def _serve(self, frame: Frame) -> None:
-        key, offset = frame.header["id"], frame.header["offset"]
-        try:
-            piece = self.outbox.piece(key, offset, frame.header["length"])
-        except ProtocolError as error:
-            self.send(Kind.DATA, 0, {"id": key, "offset": -1, "error": error.sentence})
-            return
-        self.send(Kind.DATA, 0, {"id": key, "offset": offset}, [piece])
+        self.send(Kind.DATA, 0, *piece_for(frame.header, self.outbox))
 
 
 def _piece(frame: Frame) -> Tuple[int, Any]:

@@ -351,12 +351,14 @@ def _imported(module: str, path: str = "") -> Any:
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
+        from flyte_jupyter.spec.packages import package_of
+
         missing = error.name or module
         raise ModuleLoadError(
             "ModuleLoadError",
             f"No module named {missing!r} in the image of this task.",
             remedy=f"Add the package that has it: Image.from_debian_base()"
-            f".with_pip_packages({missing.partition('.')[0]!r}).",
+            f".with_pip_packages({package_of(missing)!r}).",
         ) from error
     try:
         return _attribute(found, path)

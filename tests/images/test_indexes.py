@@ -26,10 +26,10 @@ def test_what_is_set_for_uv_wins(tmp_path):
 
 
 def test_the_configuration_file_of_pip_is_read(tmp_path):
-    file = tmp_path / "pip.conf"
-    file.write_text("[global]\nindex-url = https://file.example/simple\ntimeout = 7\n")
+    file, address = tmp_path / "pip.conf", "https://file.example/simple"
+    file.write_text(f"[global]\nindex-url = {address}\ntimeout = 7\n")
     environ = uv_environment({"PIP_CONFIG_FILE": str(file), "PIP_TIMEOUT": "9"})
-    assert environ["UV_DEFAULT_INDEX"] == "https://file.example/simple"
+    assert environ["UV_DEFAULT_INDEX"] == address
     assert environ["UV_HTTP_TIMEOUT"] == "9"
 
 

@@ -154,7 +154,7 @@ def _message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:
-        return ""
+        return ""  # a class of the user's that cannot say itself must not hide that it was raised
 
 
 def _text(text: str, encoder: Encoder) -> Any:

@@ -116,7 +116,7 @@ class _Short(reprlib.Repr):
                 return f"<{name}>"
             words = repr(value)
         except Exception:
-            return f"<{name}>"
+            return f"<{name}>"  # the user's own repr failed; a preview is no reason to fail
         return _cut(_ADDRESS.sub("", words), self.maxother)
 
     def _fields(self, name: str, fields: Dict[str, Any], level: int) -> str:
