@@ -132,7 +132,11 @@ class Interpreters:
         programs = self._load().programs
         entry = programs.get(path)
         if entry is None or entry[:2] != stamp:
-            entry = programs[path] = [*stamp, *_ask(path)]
+            # asked again if that was a passing failure, which must not be kept as an answer
+            answer = _ask(path) or _ask(path)
+            if answer is None:
+                return None
+            entry = programs[path] = [*stamp, *answer]
             self._save()
         return _interpreter(entry)
 
@@ -191,8 +195,12 @@ def _surroundings() -> str:
     return "\0".join(os.environ.get(name, "") for name in SURROUNDINGS)
 
 
-def _ask(path: str) -> list[object]:
-    """Return program, version and implementation as the interpreter tells them, else nothing."""
+def _ask(path: str) -> list[object] | None:
+    """Return program, version and implementation as the interpreter tells them.
+
+    Each is None where it is no interpreter; None alone if it could not be asked: it took too long,
+    was ended by a signal, or could not be started.
+    """
     import subprocess
 
     try:
@@ -201,10 +209,14 @@ def _ask(path: str) -> list[object]:
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=PROBE_SECONDS,
-            check=True,
+            check=False,
         )
+        if result.returncode < 0:
+            return None
         version, implementation, virtual, base = json.loads(result.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    except (ValueError, TypeError):
         return [None, None, None]
     return [base if virtual and base else path, version, implementation]
 
