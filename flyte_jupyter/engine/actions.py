@@ -120,15 +120,17 @@ class Conductor:
         self._record.action(action)
         if action.parent is not None:
             action.parent.children.add(action)
-        if self._attempts is not None:
-            self._look_at_plan(action, self._attempts)
-            action.express = self._attempts.express(
-                action,
-                lambda outcome: self._finish(action, outcome),
-                lambda work: self._follow(action, work),
-            )
+        if self._attempts is None:
+            self._follow(action, self._meet_and_run(action))
+            return
+        self._look_at_plan(action, self._attempts)
+        action.express = self._attempts.express(
+            action,
+            lambda outcome: self._finish(action, outcome),
+            lambda work: self._follow(action, work),
+        )
         if action.express is None:
-            self._follow(action, self._run(action))
+            self._follow(action, self._attempts.run(action))
 
     def _look_at_plan(self, action: Action, attempts: Attempts) -> None:
         """Record the settings, and say what the target does not honour of them."""
@@ -153,10 +155,10 @@ class Conductor:
             outcome = _failed(error)
         self._finish(action, outcome)
 
-    async def _run(self, action: Action) -> Outcome:
-        if self._attempts is None:
-            self._look_at_plan(action, await self._meet_target())
-        return await (await self._meet_target()).run(action)
+    async def _meet_and_run(self, action: Action) -> Outcome:
+        attempts = await self._meet_target()
+        self._look_at_plan(action, attempts)
+        return await attempts.run(action)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
