@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import socket
@@ -16,6 +14,7 @@ from itertools import count
 from typing import Any
 
 from flyte_jupyter.errors import TargetError
+from flyte_jupyter.targets.control import Control
 from flyte_jupyter.targets.protocol import ExitRecord, StartRequest
 
 __all__ = ["LocalWorker", "Supervisor"]
@@ -68,7 +67,6 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._ids = count(1)
         self._workers: dict[int, LocalWorker] = {}
-        self._text = b""
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self.folder = tempfile.mkdtemp(prefix="flyte-jupyter-")
         ours, theirs = socket.socketpair()
@@ -93,10 +91,7 @@ class Supervisor:
             raise TargetError(f"{command[0]} cannot be started: {error}.") from None
         finally:
             theirs.close()
-        ours.setblocking(False)
-        self._socket = ours
-        self._backlog: list[tuple[bytes, int | None]] = []
-        self._loop.add_reader(ours.fileno(), self._readable)
+        self._control = Control(ours, self._told, self._lost)
 
     @property
     def alive(self) -> bool:
@@ -117,43 +112,7 @@ class Supervisor:
 
     def say(self, line: dict[str, Any], fd: int | None = None) -> None:
         """Send a line, with a descriptor beside it if there is one to pass on."""
-        self._backlog.append((json.dumps(line).encode() + b"\n", fd))
-        self._flush()
-
-    def _flush(self) -> None:
-        while self._backlog and self.alive:
-            data, fd = self._backlog[0]
-            rights = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _ints(fd))]
-            try:
-                sent = self._socket.sendmsg([data], rights)
-            except BlockingIOError:
-                self._loop.add_writer(self._socket.fileno(), self._flush)
-                return
-            except OSError:
-                self._lost()
-                return
-            if fd is not None:
-                os.close(fd)
-            if sent < len(data):
-                self._backlog[0] = (data[sent:], None)
-            else:
-                del self._backlog[0]
-        if self.alive:
-            self._loop.remove_writer(self._socket.fileno())
-
-    def _readable(self) -> None:
-        try:
-            data = self._socket.recv(1 << 16)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._lost()
-            return
-        *lines, self._text = (self._text + data).split(b"\n")
-        for line in lines:
-            self._told(json.loads(line))
+        self._control.say(line, fd)
 
     def _told(self, line: dict[str, Any]) -> None:
         if line["op"] == "started":
@@ -169,13 +128,6 @@ class Supervisor:
         if self._closed.done():
             return
         self._closed.set_result(None)
-        self._loop.remove_reader(self._socket.fileno())
-        self._loop.remove_writer(self._socket.fileno())
-        self._socket.close()
-        for _, fd in self._backlog:
-            if fd is not None:
-                os.close(fd)
-        self._backlog.clear()
         words = self._last_words()
         for worker in self._workers.values():
             _kill(worker.pid)
@@ -191,11 +143,10 @@ class Supervisor:
     async def close(self) -> None:
         """End the supervisor with all its bodies and remove its folder."""
         if self.alive:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_WR)
+            self._control.hang_up()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._closed), 5)
-        self._lost()
+        self._control.end()
         for _ in range(500):
             if self._process.poll() is not None:
                 break
@@ -205,10 +156,6 @@ class Supervisor:
             self._process.wait()
         self._errors.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _ints(fd: int) -> bytes:
-    return array.array("i", [fd]).tobytes()
 
 
 def _kill(pid: int | None) -> None:
