@@ -8,11 +8,12 @@ The configuration is a dictionary:
 
 =============== ================================================================
 ``folder``      scratch folder to make and to work in
-``environ``     all environment variables
+``environ``     all environment variables, or null to keep those of the process
 ``concurrency`` how many asynchronous calls share the body
 ``preload``     names of modules to import while waiting
 ``files``       folder whose content is copied into the scratch folder, or empty
 ``outputs``     pipes for standard output and error, as ``[read, write]``
+``ahead``       true to rehearse a call where the first one lets wait
 ``anew``        true in a process that was started anew, not forked
 =============== ================================================================
 """
@@ -45,10 +46,11 @@ def start(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
         os.setsid()
         processes.die_with_parent()
         processes.adopt_orphans()
-        if any(name.startswith(EARLY) for name in config["environ"]):
+        if any(name.startswith(EARLY) for name in config["environ"] or ()):
             _start_anew(read_fd, write_fd, config)
-    os.environ.clear()
-    os.environ.update(config["environ"])
+    if config["environ"] is not None:
+        os.environ.clear()
+        os.environ.update(config["environ"])
     os.makedirs(config["folder"], mode=0o700, exist_ok=True)
     if config.get("files"):
         import shutil
@@ -124,7 +126,7 @@ class _Body:
         faulthandler.enable(2, all_threads=False)
         self.link.sources[self._wake_pipe[0]] = self._woken
         self.link.tick = self.book.tick
-        if "flyte_jupyter.worker.calls" in sys.modules:
+        if self.config.get("ahead") or "flyte_jupyter.worker.calls" in sys.modules:
             # inherited from the first process: this one was started ahead, and can rehearse
             from flyte_jupyter.worker.rehearsal import rehearsal_bytes
 

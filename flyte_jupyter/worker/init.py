@@ -16,7 +16,8 @@ ready    to the kernel   ``pid``, ``python``, ``platform``
 started  to the kernel   ``id``, ``pid``
 exit     to the kernel   the exit record: ``id``, ``code``, ``signal``, ``cause``
                          (null, ``memory``, ``deadline``), ``peak_memory``, ``cpu_seconds``,
-                         ``words`` (what it wrote last and could not send itself)
+                         ``words`` (what it wrote last and could not send itself), in a
+                         container ``oom_kills`` (processes ended there for lack of memory)
 ======== =============== ==========================================================
 """
 
@@ -37,7 +38,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from flyte_jupyter.worker import processes
 from flyte_jupyter.worker.output import output_pipes
 
-__all__ = ["main"]
+__all__ = ["Body", "Init", "main"]
 
 INHERITED = (
     "flyte_jupyter.worker.body",
@@ -53,7 +54,7 @@ GRACE = 2.0
 WORDS = 64 * 1024
 
 
-class _Body:
+class Body:
     """A body as its first process sees it."""
 
     def __init__(
@@ -74,13 +75,15 @@ class Init:
 
     Args:
         control: the socket to the kernel.
+        folder: removed at the end, ``""`` for none.
     """
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, folder: str) -> None:
         self._control = control
+        self._folder = folder
         self._text = bytearray()
         self._fds: List[int] = []
-        self._bodies: Dict[int, _Body] = {}
+        self._bodies: Dict[int, Body] = {}
         self._poll = select.poll()
         self._child_pipe = os.pipe()
         self._later: List[str] = []
@@ -165,7 +168,7 @@ class Init:
         for fd in (stream, *(write for _, write in pipes)):
             os.close(fd)
         outputs = [read for read, _ in pipes]
-        body = _Body(line["id"], pid, line.get("memory"), config["folder"], outputs)
+        body = Body(line["id"], pid, line.get("memory"), config["folder"], outputs)
         self._bodies[pid] = body
         self._say({"op": "started", "id": body.key, "pid": pid})
 
@@ -236,23 +239,30 @@ class Init:
             if body is not None:
                 processes.kill_session(pid)
             self._end_orphans()
-            if body is None:
-                continue
-            processes.remove_folder(body.folder)
-            words = "".join(map(_last_words, body.outputs))
-            code, number = _decode(status)
-            self._say(
-                {
-                    "op": "exit",
-                    "id": body.key,
-                    "code": code,
-                    "signal": number,
-                    "cause": body.cause,
-                    "peak_memory": max(body.peak, processes.peak_bytes(usage)),
-                    "cpu_seconds": usage.ru_utime + usage.ru_stime,
-                    "words": words,
-                }
-            )
+            if body is not None:
+                self._say(self.record(body, status, usage))
+
+    def record(self, body: Body, status: int, usage: Any) -> Dict[str, Any]:
+        """Return the exit record of a body, and leave nothing of it.
+
+        Args:
+            body: the body.
+            status: as the system tells it.
+            usage: what it and what it waited for have used.
+        """
+        processes.remove_folder(body.folder)
+        words = "".join(map(_last_words, body.outputs))
+        code, number = _decode(status)
+        return {
+            "op": "exit",
+            "id": body.key,
+            "code": code,
+            "signal": number,
+            "cause": body.cause,
+            "peak_memory": max(body.peak, processes.peak_bytes(usage)),
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "words": words,
+        }
 
     def _end_orphans(self) -> None:
         """Kill what bodies that have ended left running.
@@ -279,7 +289,8 @@ class Init:
             except ChildProcessError:
                 break
             select.select([], [], [], 0.01)
-        processes.remove_folder(os.getcwd())
+        if self._folder:
+            processes.remove_folder(self._folder)
 
 
 def _decode(status: int) -> Tuple[Optional[int], Optional[int]]:
@@ -318,4 +329,4 @@ def main(control_fd: int) -> None:
         control_fd: descriptor of the control socket.
     """
     os.set_inheritable(control_fd, False)
-    Init(socket.socket(fileno=control_fd)).run()
+    Init(socket.socket(fileno=control_fd), os.getcwd()).run()
