@@ -55,9 +55,9 @@ class Conductor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._noted: set[str] = set()
 
-    async def start_ahead(self, settings: Settings) -> None:
-        """Have a worker wait for the first call under certain settings."""
-        await (await self._meet_target()).start_ahead(settings)
+    async def start_ahead(self, settings: Settings, environment: str) -> None:
+        """Have a worker wait for the first call under the settings of an environment."""
+        await (await self._meet_target()).start_ahead(settings, environment)
 
     # runs
 

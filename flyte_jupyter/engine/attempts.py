@@ -89,15 +89,16 @@ class Attempts:
         result = await self.carrier.carry(action, plan, claim)
         return await self._settle(action, plan, result)
 
-    async def start_ahead(self, settings: Settings) -> None:
+    async def start_ahead(self, settings: Settings, environment: str) -> None:
         """Have a worker wait for the first call under certain settings, if nothing must be built.
 
         Args:
             settings: those of an environment.
+            environment: its name.
         """
         if not await asyncio.to_thread(self._target.ready_made, settings):
             return
-        plan = self.plans.of_settings("", settings)
+        plan = self.plans.of_settings("", settings, environment)
         if plan.policy is None and not plan.need.count:
             await self.plans.prepare(plan, lambda _: None)
             await self._pool.start_ahead(self._pool.shelf(plan.request_with(()), None))

@@ -104,15 +104,15 @@ class Engine:
         self._loop.call_soon_threadsafe(self._begin, run)
         return run
 
-    def start_ahead(self, target: str, settings: Settings) -> None:
-        """Have a worker wait for the first call under certain settings; returns at once.
+    def start_ahead(self, target: str, settings: Settings, environment: str) -> None:
+        """Have a worker wait for the first call in an environment; returns at once.
 
         Nothing is built for it, and a failure is left to the call that meets it.
         """
 
         async def start() -> None:
             with contextlib.suppress(Exception):
-                await self._conductor(target).start_ahead(settings)
+                await self._conductor(target).start_ahead(settings, environment)
 
         asyncio.run_coroutine_threadsafe(start(), self._loop)
 

@@ -28,6 +28,7 @@ class Plan:
 
     Args:
         settings: what is in force.
+        group: the environment, where its workers share something.
         digest: hash of the settings.
         need: what an attempt asks of the target.
         refusal: why the target can never give that, ``None`` if it can.
@@ -40,6 +41,7 @@ class Plan:
     """
 
     settings: Settings
+    group: str
     digest: str
     need: Need
     refusal: AdmissionError | None
@@ -75,28 +77,36 @@ class Plans:
     def __init__(self, target: Target, admission: Admission) -> None:
         self._target = target
         self._admission = admission
-        self._plans: dict[int, Plan] = {}
+        self._plans: dict[tuple[int, str], Plan] = {}
 
     def of(self, action: Action) -> Plan:
         """Return the plan for an action."""
-        return self.of_settings(action.unit.name, action.settings)
+        return self.of_settings(action.unit.name, action.settings, action.unit.environment)
 
-    def of_settings(self, task: str, settings: Settings) -> Plan:
-        """Return the plan for settings; the task is named where they ask for too much."""
-        plan = self._plans.get(id(settings))
+    def of_settings(self, task: str, settings: Settings, environment: str) -> Plan:
+        """Return the plan for the settings of an environment.
+
+        Args:
+            task: named where they ask for too much.
+            settings: what is in force.
+            environment: the environment's name.
+        """
+        key = (id(settings), environment if self._target.groups else "")
+        plan = self._plans.get(key)
         if plan is None or plan.settings is not settings:
             if len(self._plans) >= MOST:
                 self._plans.clear()
-            plan = self._plans[id(settings)] = self._make(task, settings)
+            plan = self._plans[key] = self._make(task, settings, key[1])
         return plan
 
-    def _make(self, task: str, settings: Settings) -> Plan:
+    def _make(self, task: str, settings: Settings, group: str) -> Plan:
         timeout = settings.timeout or Timeout()
         need = need_of(settings)
         text = json.dumps(to_plain(settings), sort_keys=True)
         refusal = self._admission.check(task, need) if self._target.admits else None
         return Plan(
             settings=settings,
+            group=group,
             digest=hashlib.sha256(text.encode()).hexdigest()[:16],
             need=_share(need, settings) if refusal is None else need,
             refusal=refusal,
@@ -113,7 +123,7 @@ class Plans:
         if prepared is None:
             return False
         if plan.request is None or plan.request.prepared is not prepared:
-            plan.request = _request(plan.settings, prepared)
+            plan.request = self._request(plan, prepared)
             plan.shelf = None
         return True
 
@@ -123,8 +133,31 @@ class Plans:
         Raises:
             ImageBuildError: it cannot be made so.
         """
-        plan.request = _request(plan.settings, await self._target.prepare(plan.settings, progress))
+        prepared = await self._target.prepare(plan.settings, progress)
+        plan.request = self._request(plan, prepared)
         plan.shelf = None
+
+    def _request(self, plan: Plan, prepared: Prepared) -> StartRequest:
+        settings = plan.settings
+        resources, policy = settings.resources, settings.reusable
+        wants_device = resources is not None and resources.device is not None
+        request = StartRequest(
+            prepared=prepared,
+            environ=tuple((k, v) for k, v in (settings.env_vars or {}).items() if v is not None),
+            memory=None if resources is None else resources.memory_limit,
+            cpu=None if resources is None else resources.cpu_request,
+            devices=() if wants_device else None,
+            concurrency=1 if policy is None else policy.concurrency,
+            group=plan.group,
+        )
+        if not self._target.confines:
+            return request
+        return replace(
+            request,
+            resources=resources,
+            network=settings.network is not False,
+            secret_files=any(secret.path for secret in settings.secrets or ()),
+        )
 
 
 def need_of(settings: Settings) -> Need:
@@ -148,20 +181,6 @@ def _share(need: Need, settings: Settings) -> Need:
     if calls == 1:
         return need
     return replace(need, cpu=-(-need.cpu // calls), memory=-(-need.memory // calls))
-
-
-def _request(settings: Settings, prepared: Prepared) -> StartRequest:
-    resources = settings.resources
-    policy = settings.reusable
-    wants_device = resources is not None and resources.device is not None
-    return StartRequest(
-        prepared=prepared,
-        environ=tuple((k, v) for k, v in (settings.env_vars or {}).items() if v is not None),
-        memory=None if resources is None else resources.memory_limit,
-        cpu=None if resources is None else resources.cpu_request,
-        devices=() if wants_device else None,
-        concurrency=1 if policy is None else policy.concurrency,
-    )
 
 
 def _seconds(value: timedelta | None) -> float:

@@ -7,13 +7,13 @@ duplex stream, and to say what it has. It knows nothing of runs, of the journal 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from flyte_jupyter.diagnose import ExitRecord
-from flyte_jupyter.spec import Settings
+from flyte_jupyter.spec import Resources, Settings
 
 __all__ = [
     "Capability",
@@ -89,6 +89,10 @@ class StartRequest:
         cpu: request in millicores.
         devices: indices of the accelerators that the worker may use, ``None`` for all.
         concurrency: how many asynchronous calls share the worker.
+        resources: all that was asked for, where the target confines workers.
+        network: whether the worker may reach the network, likewise.
+        secret_files: whether secrets are laid in files before a call, likewise.
+        group: the environment, where its workers share something that others must not.
     """
 
     prepared: Prepared
@@ -97,15 +101,38 @@ class StartRequest:
     cpu: int | None = None
     devices: tuple[str, ...] | None = None
     concurrency: int = 1
+    resources: Resources | None = None
+    network: bool = True
+    secret_files: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something of a kernel that has ended."""
+    """Something that a kernel made on a target and that is there.
+
+    Args:
+        name: names it on the target, for people and to have it removed.
+        owner: the kernel, as :func:`flyte_jupyter.store.owners.owner` writes it.
+        description: what it is, in a few words.
+        kind: ``"container"``, ``"network"``, ``"volume"`` or ``"folder"``.
+        state: of a container ``"running"`` or how it ended; else empty.
+        environment: name of the environment that it serves, if any.
+        created: seconds since the epoch, ``None`` if that is not known.
+        alive: whether its owner lives, or work that was detached may go on; ``None`` if that
+            cannot be told from here.
+        memory: bytes that it holds now, ``None`` if that is not known.
+    """
 
     name: str
     owner: str
     description: str
+    kind: str = "container"
+    state: str = ""
+    environment: str = ""
+    created: float | None = None
+    alive: bool | None = None
+    memory: int | None = None
 
 
 class Worker(Protocol):
@@ -130,10 +157,21 @@ class Worker(Protocol):
 
 
 class Target(Protocol):
-    """A place where work runs."""
+    """A place where work runs.
+
+    Attributes:
+        name: what users call it.
+        admits: whether the engine counts what it has and says who may start.
+        confines: whether a worker is held to all of its resources and to its network; workers that
+            differ in these cannot stand in for each other then.
+        groups: whether the workers of one environment share something, such as a network, that
+            those of another environment have no part in.
+    """
 
     name: str
     admits: bool
+    confines: bool
+    groups: bool
 
     @property
     def devices(self) -> Sequence[tuple[str, str]]:
@@ -175,8 +213,15 @@ class Target(Protocol):
             TargetError: it cannot be started.
         """
 
-    async def sweep(self, remove: bool = False) -> list[Leftover]:
-        """List, and remove if asked, what kernels that have ended left behind."""
+    async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
+        """Return what kernels, living and dead ones, have made here and is there.
+
+        Args:
+            remove: names of what to remove instead: then that is returned which was removed.
+
+        Raises:
+            TargetError: the target cannot be asked.
+        """
 
     async def close(self) -> None:
         """End all workers and what serves them."""

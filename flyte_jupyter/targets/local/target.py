@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.images import VirtualEnvironments
@@ -58,6 +58,8 @@ class LocalTarget:
 
     name = "local"
     admits = True
+    confines = False
+    groups = False
 
     def __init__(self) -> None:
         self._images = VirtualEnvironments(cache_folder())
@@ -146,7 +148,7 @@ class LocalTarget:
             self._supervisors[command] = supervisor
         return supervisor
 
-    async def sweep(self, remove: bool = False) -> list[Leftover]:
+    async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
         """Return nothing: what a kernel starts here ends with it."""
         del remove
         return []
