@@ -1,5 +1,7 @@
-"""Facts of a failed attempt in, cause and remedy out: a table of causes, pure."""
+"""Facts of a failed attempt in, cause and remedy out: tables of causes, pure."""
 
-from flyte_jupyter.diagnose.causes import ExitRecord, Facts, diagnose
+from flyte_jupyter.diagnose.advice import advise
+from flyte_jupyter.diagnose.causes import diagnose
+from flyte_jupyter.diagnose.facts import ContainerEnd, ExitRecord, Facts, Raised
 
-__all__ = ["ExitRecord", "Facts", "diagnose"]
+__all__ = ["ContainerEnd", "ExitRecord", "Facts", "Raised", "advise", "diagnose"]
