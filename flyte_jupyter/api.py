@@ -49,13 +49,15 @@ def init(
     """Say where runs go to and how; what is not given stays as it is.
 
     Args:
-        target: name of the default target.
+        target: name of the default target, ``"local"`` or ``"docker"``. Without it, the
+            environment variable ``FLYTE_JUPYTER_TARGET`` names it.
         pickle: whether a value that no codec takes may travel as pickle; ``False`` refuses it.
         oversize: ``"refuse"`` a request above the target's capacity, or ``"clamp"`` it to what
             there is and say so.
         state: folder of the journal, the logs and large results.
         project: folder that the names of runs and deployments belong to.
-        options: of the target, as its own documentation says.
+        options: of the target; ``docker`` has ``host`` (the address of an engine) and ``context``
+            (one of ``docker context ls``). Without them the engine is found as by ``docker``.
 
     Raises:
         TargetError: there is no such target, or it has no such option.
@@ -69,7 +71,7 @@ def init(
     }
     changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     if options:
-        name = target or session.config().target
+        name = target or session.default_target()
         changes["options"] = {
             **session.config().options,
             name: session.check_options(name, options),

@@ -12,7 +12,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from flyte_jupyter.engine.actions import Conductor
@@ -38,7 +38,7 @@ class Engine:
         state: folder of the journal, the logs and the large values.
     """
 
-    def __init__(self, targets: dict[str, Callable[[], Target]], state: Path) -> None:
+    def __init__(self, targets: Mapping[str, Callable[[], Target]], state: Path) -> None:
         self._make_target = targets
         self._state = state
         self._conductors: dict[str, Conductor] = {}
@@ -78,6 +78,10 @@ class Engine:
     def alive(self) -> bool:
         """True until :meth:`close`."""
         return self._thread.is_alive()
+
+    def has_met(self, targets: Iterable[str]) -> bool:
+        """Return whether one of these targets was used."""
+        return not self._conductors.keys().isdisjoint(targets)
 
     # messages
 

@@ -31,4 +31,4 @@ def _start(names: tuple[str, ...]) -> None:
         for name in names:
             declared = current().environments.get(name)
             if declared is not None:
-                engine.start_ahead(session.config().target, declared.value.settings, name)
+                engine.start_ahead(session.default_target(), declared.value.settings, name)

@@ -35,7 +35,7 @@ def explain_task(
     """
     shipped = explain(task)
     resolved = catalog.current().resolve(task)
-    place = session.make_target(target or session.config().target)
+    place = session.make_target(target or session.default_target())
     errors: list[Exception | None] = list(shipped.errors)
     inputs: list[str] = []
     if (args or kwargs) and shipped.ok:
@@ -49,13 +49,18 @@ def explain_task(
     settings = [
         f"{name} = {text}  ({resolved.origin(name)})" for name, text in resolved.settings.rows()
     ]
-    if shipped.ok:
-        errors += [python_refusal(capsule_of(task), resolved.settings, place.name)]
-    errors += [_refusal(place, task, resolved.settings)]
+    notes: tuple[str, ...] = ()
+    try:
+        notes = tuple(_notes(place, resolved.settings))
+        if shipped.ok:
+            errors += [python_refusal(capsule_of(task), resolved.settings, place.name)]
+        errors += [_refusal(place, task, resolved.settings)]
+    except FlyteError as error:
+        errors.append(error)
     sections = (
         ("inputs", tuple(inputs)),
         ("settings", tuple(settings)),
-        (f"on {place.name}", tuple(_notes(place, resolved.settings))),
+        (f"on {place.name}", notes),
     )
     return replace(shipped, errors=tuple(filter(None, errors)), sections=sections)
 

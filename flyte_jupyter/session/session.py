@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,21 @@ if TYPE_CHECKING:
     from flyte_jupyter.engine.engine import Engine
     from flyte_jupyter.targets.protocol import Target
 
-__all__ = ["Config", "config", "configure", "engine", "shut_down", "target_names"]
+__all__ = [
+    "Config",
+    "check_options",
+    "check_target",
+    "config",
+    "configure",
+    "default_target",
+    "engine",
+    "make_target",
+    "shut_down",
+    "target_names",
+]
 
 OVERSIZE = ("refuse", "clamp")
+VARIABLE = "FLYTE_JUPYTER_TARGET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,8 @@ class Config:
     """What ``flyte.init`` sets.
 
     Args:
-        target: name of the target that runs go to by default.
+        target: name of the target that runs go to by default; ``None`` leaves it to the variable
+            ``FLYTE_JUPYTER_TARGET``, and without it to ``local``.
         pickle: whether values that no codec takes may travel as pickle.
         oversize: what to do with a request above the target's capacity: ``"refuse"`` or
             ``"clamp"`` (run it with what there is, and say so).
@@ -35,7 +49,7 @@ class Config:
         options: of the targets, by target name.
     """
 
-    target: str = "local"
+    target: str | None = None
     pickle: bool = True
     oversize: str = "refuse"
     state: Path | None = None
@@ -43,14 +57,36 @@ class Config:
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def _local() -> Target:
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """A target that this version knows.
+
+    Args:
+        make: makes one, from the options that ``flyte.init`` was given for it.
+        options: the names of these; each names a place, so that only one can be given.
+    """
+
+    make: Callable[[Mapping[str, Any]], Target]
+    options: tuple[str, ...] = ()
+
+
+def _local(options: Mapping[str, Any]) -> Target:
     from flyte_jupyter.targets.local import LocalTarget
 
+    del options
     return LocalTarget()
 
 
-TARGETS: dict[str, Callable[[], Target]] = {"local": _local}
-OPTIONS: dict[str, tuple[str, ...]] = {}
+def _docker(options: Mapping[str, Any]) -> Target:
+    from flyte_jupyter.targets.docker import DockerTarget
+
+    return DockerTarget(options)
+
+
+TARGETS: dict[str, TargetRow] = {
+    "local": TargetRow(_local),
+    "docker": TargetRow(_docker, ("host", "context")),
+}
 
 _asked: dict[str, Target] = {}
 _config = Config()
@@ -72,8 +108,27 @@ def check_target(name: str) -> str:
     if name in TARGETS:
         return name
     known = ", ".join(TARGETS)
-    hint = did_you_mean(name, TARGETS)
+    hint = did_you_mean(str(name), TARGETS) or "."
     raise TargetError(f"There is no target {name!r}{hint}", remedy=f"Targets: {known}.")
+
+
+def default_target() -> str:
+    """Return the name of the target that runs go to where nothing else is said.
+
+    Raises:
+        TargetError: the environment variable names a target that there is not.
+    """
+    if _config.target is not None:
+        return _config.target
+    named = os.environ.get(VARIABLE, "").strip() or "local"
+    if named not in TARGETS:
+        known = ", ".join(TARGETS)
+        hint = did_you_mean(named, TARGETS) or "."
+        raise TargetError(
+            f"{VARIABLE} names the target {named!r}, which there is not{hint}",
+            remedy=f"Targets: {known}. flyte.init(target=...) comes before the variable.",
+        )
+    return named
 
 
 def make_target(name: str) -> Target:
@@ -84,22 +139,41 @@ def make_target(name: str) -> Target:
     """
     name = check_target(name)
     if name not in _asked:
-        _asked[name] = TARGETS[name]()
+        _asked[name] = _make(name)
     return _asked[name]
 
 
-def check_options(target: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a target.
+def _make(name: str) -> Target:
+    return TARGETS[name].make(_config.options.get(name, {}))
+
+
+def check_options(target: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a target, without those that are ``None``.
 
     Raises:
-        TargetError: the target has no such option.
+        TargetError: the target has no such option, or takes it in another form.
     """
-    known = OPTIONS.get(target, ())
-    for name in options:
+    known = TARGETS[check_target(target)].options
+    for name, value in options.items():
         if name not in known:
-            hint = did_you_mean(name, (*known, "target", "pickle", "oversize", "state", "project"))
-            raise TargetError(f"The target {target!r} has no option {name!r}{hint}")
-    return options
+            raise TargetError(
+                f"The target {target!r} has no option {name!r}{_other_option(name, known)}"
+            )
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise TargetError(f"{name}={value!r} is no name; give a string.")
+    given = {name: value for name, value in options.items() if value is not None}
+    if len(given) > 1:
+        both = " and ".join(f"{name}=" for name in given)
+        raise TargetError(f"{both} both say where {target} is; give one.")
+    return given
+
+
+def _other_option(name: str, known: tuple[str, ...]) -> str:
+    for other, row in TARGETS.items():
+        if name in row.options:
+            return f"; {other!r} has: flyte.init(target={other!r}, {name}=...)."
+    own = ("target", "pickle", "oversize", "state", "project")
+    return did_you_mean(name, (*known, *own)) or "."
 
 
 def config() -> Config:
@@ -108,17 +182,25 @@ def config() -> Config:
 
 
 def configure(**changes: Any) -> Config:
-    """Change the configuration; a running engine is kept unless its state folder changes."""
+    """Change the configuration.
+
+    A running engine is ended if its state folder changes, or where a target is that it has met.
+    """
     global _config
     changed = replace(_config, **changes)
-    check_target(changed.target)
+    if changed.target is not None:
+        check_target(changed.target)
     if changed.oversize not in OVERSIZE:
         hint = did_you_mean(str(changed.oversize), OVERSIZE)
         raise TargetError(
             f"oversize={changed.oversize!r} is neither 'refuse' nor 'clamp'{hint}",
             remedy="'refuse' says what is missing; 'clamp' runs with what there is.",
         )
-    if changed.state != _config.state:
+    moved = {name for name in TARGETS if changed.options.get(name) != _config.options.get(name)}
+    for name in moved:
+        _asked.pop(name, None)
+    running = _engine
+    if changed.state != _config.state or (running is not None and running.has_met(moved)):
         shut_down()
     _config = changed
     return _config
@@ -135,7 +217,8 @@ def engine() -> Engine:
             from flyte_jupyter.engine.engine import Engine
             from flyte_jupyter.store.folders import state_folder
 
-            _engine = Engine(TARGETS, _config.state or state_folder())
+            targets = {name: partial(_make, name) for name in TARGETS}
+            _engine = Engine(targets, _config.state or state_folder())
         return _engine
 
 

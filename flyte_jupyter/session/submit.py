@@ -122,7 +122,7 @@ def request_of(
 ) -> RunRequest:
     """Return the message for a run of a unit and of all tasks that it may call."""
     config = session.config()
-    target = session.check_target(context.target or config.target)
+    target = session.check_target(context.target or session.default_target())
     units: dict[str, Unit] = {}
     pending = [(unit, capsule)]
     while pending:
