@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from flyte_jupyter.errors import ImageBuildError, SecretError
-from flyte_jupyter.images.failures import failure, is_network_failure
-from flyte_jupyter.images.indexes import add_indexes, uv_environment
+from flyte_jupyter.errors import ImageBuildError
+from flyte_jupyter.images.indexes import uv_environment
+from flyte_jupyter.images.installing import run, wanted
 from flyte_jupyter.images.interpreters import Interpreter, Interpreters
 from flyte_jupyter.images.recipe import Installation, Recipe
-from flyte_jupyter.images.redaction import redact, secret_values
+from flyte_jupyter.images.sharing import Progress, silent
 from flyte_jupyter.images.sources import copy_sources
-from flyte_jupyter.images.uv import run_uv
 from flyte_jupyter.spec import layers
-from flyte_jupyter.spec.secret import Secret
 
 __all__ = ["fetch_python", "fill"]
-
-Progress = Callable[[str], None]
-CACHE_ONLY = "The package index cannot be reached; trying what uv's cache has"
 
 
 async def fill(folder: Path, recipe: Recipe, interpreter: Interpreter, say: Progress) -> None:
@@ -43,7 +36,7 @@ async def fill(folder: Path, recipe: Recipe, interpreter: Interpreter, say: Prog
     # relocatable, since the folder gets its name only when it is whole
     make = ["venv", "--no-project", "--relocatable", "--allow-existing"]
     make += ["--python", interpreter.path, str(folder)]
-    await _run("A virtual environment", make, uv_environment(), lambda _: None)
+    await run("A virtual environment", make, uv_environment(), silent)
     for layer in recipe.installations:
         await _install(folder, layer, say)
     if recipe.sources:
@@ -66,7 +59,7 @@ async def fetch_python(
     text = "{}.{}".format(*version)
     say(f"Fetching Python {text}")
     try:
-        await _run(f"Python {text}", ["python", "install", text], uv_environment(), say)
+        await run(f"Python {text}", ["python", "install", text], uv_environment(), say)
     except ImageBuildError as error:
         have = ", ".join(one.text for one in await asyncio.to_thread(interpreters.installed))
         raise ImageBuildError(
@@ -85,32 +78,16 @@ async def fetch_python(
 
 
 async def _install(folder: Path, layer: Installation, say: Progress) -> None:
-    environ = uv_environment() | _secrets(layer.secret_mounts)
+    asked = wanted(layer, folder)
+    environ = dict(asked.environ)
     if isinstance(layer, layers.UvProject):
         arguments = _project(layer, folder)
         environ["VIRTUAL_ENV"] = str(folder)
     else:
         arguments = ["pip", "install", "--python", str(folder / "bin" / "python")]
-        arguments += ["--prerelease", "allow"] if layer.pre else []
-        arguments += _wanted(layer, folder)
-        environ = add_indexes(environ, layer.index_url, layer.extra_index_urls)
-    arguments += shlex.split(layer.extra_args or "")
+    arguments += [*asked.options, *asked.packages]
     say(f"Installing {layer}")
-    await _run(str(layer), arguments, environ, say)
-
-
-def _wanted(layer: layers.PipPackages | layers.Requirements, folder: Path) -> list[str]:
-    if isinstance(layer, layers.PipPackages):
-        return list(layer.packages)
-    try:
-        current = tuple(Path(layer.path).read_text("utf-8").splitlines())
-    except (OSError, UnicodeDecodeError):
-        current = ()
-    if current == layer.lines:
-        return ["-r", layer.path]  # so that what it includes is found beside it
-    copy = folder / "requirements.txt"
-    copy.write_text("\n".join(layer.lines) + "\n", "utf-8")
-    return ["-r", str(copy)]
+    await run(str(layer), arguments, environ, say)
 
 
 def _project(layer: layers.UvProject, folder: Path) -> list[str]:
@@ -123,35 +100,3 @@ def _project(layer: layers.UvProject, folder: Path) -> list[str]:
     arguments = ["sync", "--frozen", "--active", "--inexact", "--no-dev", "--no-editable"]
     arguments += ["--project", home]
     return arguments if layer.install_project else [*arguments, "--no-install-project"]
-
-
-def _secrets(mounts: Sequence[Secret]) -> dict[str, str]:
-    """Return the variables of the secrets that an installation needs."""
-    found = {}
-    for secret in mounts:
-        name = secret.variable or secret.key
-        value = os.environ.get(name) or os.environ.get(secret.key)
-        if value is None:
-            raise SecretError(
-                f"The secret {secret.key!r}, which an installation needs, is not set.",
-                remedy=f"Set {name} in the environment of the kernel.",
-            )
-        found[name] = value
-    return found
-
-
-async def _run(what: str, arguments: list[str], environ: Mapping[str, str], say: Progress) -> None:
-    hidden = secret_values(environ)
-
-    def told(line: str) -> None:
-        if line.strip():
-            say(redact(line.strip(), hidden))
-
-    outcome = await run_uv(arguments, environ, told)
-    if outcome.code != 0 and is_network_failure(outcome.lines) and not environ.get("UV_OFFLINE"):
-        say(CACHE_ONLY)
-        again = await run_uv([*arguments, "--offline"], environ, lambda _: None)
-        # of two failures the first one tells why
-        outcome = again if again.code == 0 else outcome
-    if outcome.code != 0:
-        raise failure(redact(what, hidden), [redact(line, hidden) for line in outcome.lines])

@@ -1,30 +1,19 @@
-"""Virtual environments in the place of images: built once by uv, shared by content, then found.
-
-An environment's folder is named by what is in it, is built beside its place and then renamed, so
-that a folder with the right name is always whole. Builds of the same content wait for each other:
-in one kernel they share one build, between kernels the first builds and the others find it.
-"""
+"""Virtual environments in the place of images: built once by uv, shared by content, then found."""
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from flyte_jupyter.errors import ImageBuildError
 from flyte_jupyter.images.interpreters import Interpreter, Interpreters, current
 from flyte_jupyter.images.recipe import Recipe, read_recipe
+from flyte_jupyter.images.sharing import Folders, Progress, silent
 from flyte_jupyter.spec.hashing import digest
 from flyte_jupyter.spec.image import Image
-
-if TYPE_CHECKING:
-    import asyncio
 
 __all__ = ["Prepared", "VirtualEnvironments"]
 
@@ -33,8 +22,6 @@ LAYOUT = 1
 # No site packages: as empty as the bare image, whatever this kernel has installed.
 BARE = ("-I", "-S")
 ISOLATED = ("-I",)
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +60,7 @@ class VirtualEnvironments:
         self._folder = Path(folder)
         self.interpreters = Interpreters(self._folder / "interpreters.json")
         self._ready: dict[Image | None, Prepared] = {}
-        self._builds: dict[tuple[asyncio.AbstractEventLoop, str], _Build] = {}
+        self._folders = Folders(self._folder, "environments", _whole)
 
     async def prepare(self, image: Image | None, progress: Progress | None = None) -> Prepared:
         """Make an image startable, or find that it is.
@@ -90,16 +77,16 @@ class VirtualEnvironments:
         # a cache folder can be emptied, and a Python uninstalled, under a living kernel
         if known is not None and os.path.exists(known.python):
             return known
-        say = progress or _silent
+        say = progress or silent
         recipe = read_recipe(image)
         interpreter = await self._interpreter(recipe.python, say)
         if recipe.bare:
             prepared = _bare(recipe, interpreter)
         else:
             key = _key(recipe, interpreter)
-            place = self._folder / "environments" / key
-            if not _whole(place):
-                await self._built(key, place, recipe, interpreter, say)
+            place = await self._folders.make(
+                key, lambda partial, tell: _filled(partial, recipe, interpreter, tell), say
+            )
             prepared = _virtual(key, place, recipe, interpreter)
         self._ready[image] = prepared
         return prepared
@@ -117,7 +104,7 @@ class VirtualEnvironments:
         if interpreter is None:
             wanted = ".".join(map(str, recipe.python or ()))
             return False, f"Python {wanted}{words}, which is not installed here"
-        whole = recipe.bare or _whole(self._folder / "environments" / _key(recipe, interpreter))
+        whole = recipe.bare or _whole(self._folders.place(_key(recipe, interpreter)))
         return whole, f"Python {interpreter.text}{words}"
 
     async def _interpreter(self, version: tuple[int, int] | None, say: Progress) -> Interpreter:
@@ -136,92 +123,12 @@ class VirtualEnvironments:
 
         return await fetch_python(version, self.interpreters, say)
 
-    async def _built(
-        self, key: str, place: Path, recipe: Recipe, interpreter: Interpreter, say: Progress
-    ) -> None:
-        """Build, or join the build that this loop already has under way."""
-        import asyncio
 
-        name = (asyncio.get_running_loop(), key)
-        build = self._builds.get(name)
-        if build is None:
-            build = self._builds[name] = _Build()
-            build.task = asyncio.ensure_future(
-                self._build(key, place, recipe, interpreter, build.say)
-            )
-        try:
-            await build.join(say)
-        finally:
-            # who comes after a build has ended or been given up must not join it
-            if build.over and self._builds.get(name) is build:
-                del self._builds[name]
+async def _filled(folder: Path, recipe: Recipe, interpreter: Interpreter, say: Progress) -> None:
+    # what only a build needs is imported for a build
+    from flyte_jupyter.images.building import fill
 
-    async def _build(
-        self, key: str, place: Path, recipe: Recipe, interpreter: Interpreter, say: Progress
-    ) -> None:
-        from flyte_jupyter.images.building import fill
-        from flyte_jupyter.images.locking import exclusive
-
-        try:
-            locks = self._folder / "locks"
-            building = self._folder / "building"
-            for folder in (locks, building, place.parent):
-                folder.mkdir(parents=True, exist_ok=True)
-            async with exclusive(
-                str(locks / key), lambda: say("Waiting for another kernel that builds the same")
-            ):
-                if _whole(place):
-                    return
-                # with the lock held, what is left of this name is of a builder that died
-                for leftover in (*building.glob(key + "-*"), place):
-                    shutil.rmtree(leftover, ignore_errors=True)
-                partial = Path(tempfile.mkdtemp(prefix=key + "-", dir=building))
-                try:
-                    await fill(partial, recipe, interpreter, say)
-                    os.rename(partial, place)
-                finally:
-                    shutil.rmtree(partial, ignore_errors=True)
-        except OSError as error:
-            raise ImageBuildError(
-                f"The cache folder {str(self._folder)!r} cannot be used: {error.strerror}.",
-                remedy="Set FLYTE_JUPYTER_HOME to a folder that can be written.",
-            ) from None
-
-
-class _Build:
-    """A build and those who wait for it; it ends early when the last of them gives up."""
-
-    task: asyncio.Future[None]
-
-    def __init__(self) -> None:
-        self._listeners: list[Progress] = []
-        self._last = ""
-
-    @property
-    def over(self) -> bool:
-        return self.task.done() or not self._listeners
-
-    def say(self, line: str) -> None:
-        self._last = line
-        for listener in tuple(self._listeners):
-            listener(line)
-
-    async def join(self, progress: Progress) -> None:
-        import asyncio
-
-        self._listeners.append(progress)
-        if self._last:
-            progress(self._last)
-        try:
-            await asyncio.shield(self.task)
-        finally:
-            self._listeners.remove(progress)
-            if not self._listeners and not self.task.done():
-                self.task.cancel()
-
-
-def _silent(line: str) -> None:
-    del line
+    await fill(folder, recipe, interpreter, say)
 
 
 def _key(recipe: Recipe, interpreter: Interpreter) -> str:
