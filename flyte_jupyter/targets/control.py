@@ -33,12 +33,13 @@ class Control:
         self._loop = asyncio.get_running_loop()
         self._told = told
         self._lost = lost
-        self._text = begun
+        self._text = b""
         self._backlog: list[tuple[bytes, int | None]] = []
         self.open = True
         connection.setblocking(False)
         self._socket = connection
         self._loop.add_reader(connection.fileno(), self._readable)
+        self._take(begun)
 
     def say(self, line: dict[str, Any], fd: int | None = None) -> None:
         """Send a line, with a descriptor beside it if there is one to pass on; it is closed here.
@@ -85,6 +86,9 @@ class Control:
         if not data:
             self.end()
             return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         *lines, self._text = (self._text + data).split(b"\n")
         for line in lines:
             self._told(json.loads(line))

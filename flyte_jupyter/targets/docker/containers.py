@@ -1,0 +1,164 @@
+"""One container as a worker: how it is started, what is heard of it, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
+from flyte_jupyter.targets.control import Control
+
+__all__ = ["Container"]
+
+# What is left unsaid after a container was lost is asked of the engine after so many seconds.
+PATIENCE = 3.0
+BODY = 1
+
+
+class Container:
+    """A container with one body.
+
+    Args:
+        name: the container's.
+        kill: ends the container at once; may be called more than once.
+        state: asks the engine what it knows of the container, ``None`` where it knows nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kill: Callable[[], None],
+        state: Callable[[], asyncio.Future[Mapping[str, Any] | None]],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._name = name
+        self._kill = kill
+        self._state = state
+        self._control: Control | None = None
+        self._stream: socket.socket | None = None
+        self._killed = False
+        self._events: list[str] = []
+        self.said: Callable[[], str] = str
+        self.exited: asyncio.Future[ExitRecord] = self._loop.create_future()
+        self.died: asyncio.Future[int | None] = self._loop.create_future()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def label(self) -> str:
+        """Name for messages and the journal."""
+        return self._name
+
+    def begin(self, connection: socket.socket, said: bytes, config: Mapping[str, Any]) -> None:
+        """Have the first process, which is connected now, start its body.
+
+        Args:
+            connection: its control socket.
+            said: what came from it already.
+            config: the body's; see :mod:`flyte_jupyter.worker.body`.
+        """
+        self._control = Control(connection, self._told, self._control_lost, said)
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self._stream = ours
+        line = {"op": "spawn", "id": BODY, "config": dict(config), "memory": None}
+        self._control.say(line, theirs.detach())
+
+    async def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Attach the stream of frames to a protocol."""
+        stream, self._stream = self._stream, None
+        assert stream is not None
+        try:
+            transport, _ = await self._loop.create_connection(lambda: protocol, sock=stream)
+        except BaseException:
+            stream.close()
+            raise
+        return transport
+
+    def deadline(self, seconds: float | None) -> None:
+        """Have the first process end the body after so many seconds."""
+        if self._control is not None:
+            self._control.say({"op": "deadline", "id": BODY, "seconds": seconds})
+
+    def kill(self) -> None:
+        """End the container with all that runs in it, at once."""
+        if not self._killed and not self.died.done():
+            self._killed = True
+            self._kill()
+
+    # what is heard of it
+
+    def _told(self, line: dict[str, Any]) -> None:
+        if line["op"] == "exit" and not self.exited.done():
+            record = {k: v for k, v in line.items() if k not in ("op", "id")}
+            self.exited.set_result(ExitRecord(**record))
+            if self._control is not None:
+                self._control.hang_up()
+
+    def _control_lost(self) -> None:
+        if not self.exited.done():
+            self._loop.create_task(self._find_out())
+
+    def happened(self, action: str, attributes: Mapping[str, str]) -> None:
+        """Take an event of the engine."""
+        if action == "destroy":
+            if not self.gone.done():
+                self.gone.set_result(None)
+            if not self.died.done():
+                self.died.set_result(None)
+        elif action == "die":
+            text = attributes.get("exitCode", "")
+            code = int(text) if text.isdigit() else None
+            self._events.append(f"die {text}")
+            if not self.died.done():
+                self.died.set_result(code)
+        elif action != "kill":
+            self._events.append(action)
+        elif not self._killed:  # what was asked for from here is no news
+            self._events.append(f"kill {attributes.get('signal', '')}")
+
+    async def _find_out(self) -> None:
+        """Say how the container ended though its first process could not."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self.died), PATIENCE)
+        record = await self._record()
+        if not self.exited.done():
+            self.exited.set_result(record)
+
+    async def _record(self) -> ExitRecord:
+        words = self.said()
+        if self.died.done():
+            end = ContainerEnd(
+                self._name, self.died.result(), "oom" in self._events, "", tuple(self._events)
+            )
+        else:
+            state = await self._state()
+            if state is None:
+                return ExitRecord(cause="engine", words=words)
+            end = ContainerEnd(
+                self._name,
+                state.get("ExitCode"),
+                bool(state.get("OOMKilled")),
+                str(state.get("Error") or ""),
+                tuple(self._events),
+            )
+            if state.get("Running"):
+                self.kill()
+                return ExitRecord(cause="stream", words=words, container=end)
+        if end.oom_killed:
+            return ExitRecord(signal=9, cause="memory", words=words, container=end)
+        if end.code is not None and end.code > 128:
+            return ExitRecord(signal=end.code - 128, words=words, container=end)
+        return ExitRecord(code=end.code, words=words, container=end)
+
+    def leave(self) -> None:
+        """Let go of what ties the kernel to it; a container that still runs ends by that."""
+        if self._control is not None:
+            self._control.end()
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        if not self.exited.done():
+            self.exited.set_result(ExitRecord(cause="engine"))

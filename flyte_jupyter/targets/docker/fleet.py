@@ -1,0 +1,236 @@
+"""All containers of one kernel in one engine: their start, their end, what is heard of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from flyte_jupyter.errors import TargetError
+from flyte_jupyter.store.folders import cache_folder
+from flyte_jupyter.targets.docker import launch
+from flyte_jupyter.targets.docker.containers import Container
+from flyte_jupyter.targets.docker.events import Events
+from flyte_jupyter.targets.docker.gate import Arrival, Gate
+from flyte_jupyter.targets.docker.labels import labels
+from flyte_jupyter.targets.docker.network import Holder, Namespaces
+from flyte_jupyter.targets.docker.words import Words
+from flyte_jupyter.targets.protocol import StartRequest
+from flyte_jupyter.targets.runtime import guest_runtime
+
+if TYPE_CHECKING:
+    from flyte_jupyter.images.containers import ContainerImage
+
+    from flyte_jupyter.daemon.connect import Daemon
+
+__all__ = ["Fleet"]
+
+# A container that has started and is not heard of is given up after so many seconds.
+ARRIVAL = 60.0
+LEAVING = 10.0
+HOLDER_MEMORY = 64 << 20
+
+
+class Fleet:
+    """The containers of one kernel.
+
+    Args:
+        daemon: the engine.
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._daemon = daemon
+        self._launcher = launch.Launcher(daemon)
+        self._gate = Gate(cache_folder() / "gates")
+        self._events = Events(daemon.fresh(None), self._happened, self._events_lost)
+        self._events.listen()
+        self._network = Namespaces(self._hold)
+        self._containers: dict[str, Container] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._names = count(1)
+        self._prefix = f"flyte-{secrets.token_hex(3)}"
+
+    async def take_in(self, image: ContainerImage) -> None:
+        """Do what is to be done once for an image before containers of it start."""
+
+    async def start(
+        self, image: ContainerImage, request: StartRequest, preload: tuple[str, ...]
+    ) -> Container:
+        """Start a container and wait until its first process is there.
+
+        Args:
+            image: what it is made from.
+            request: what it needs.
+            preload: modules to import while it waits.
+
+        Raises:
+            TargetError: it cannot be started.
+        """
+        from flyte_jupyter.targets.docker.limits import host_config
+
+        group, network = request.group, request.network
+        host = host_config(request, self._daemon)
+        host["NetworkMode"] = self._network.join(group, network, image)
+        program = (*image.python, "-c", launch.bootstrap(bool(image.packages)))
+        environ = (*image.environ, *request.environ)
+        try:
+            container, arrival = await self._launch(
+                image, program, environ, labels("worker", group), host
+            )
+        except BaseException:
+            self._network.leave(group, network)
+            raise
+        container.gone.add_done_callback(lambda _: self._network.leave(group, network))
+        config = {
+            "folder": image.workdir or launch.SCRATCH,
+            "environ": None,
+            "concurrency": request.concurrency,
+            "preload": list(preload),
+            "files": launch.FILES if image.files else "",
+            "ahead": True,
+        }
+        container.begin(*arrival, config)
+        return container
+
+    async def _hold(self, group: str, network: bool, image: ContainerImage) -> Holder:
+        """Start a container that holds a network namespace for others."""
+        host = {
+            "NetworkMode": "bridge" if network else "none",
+            "Memory": HOLDER_MEMORY,
+            "PidsLimit": 16,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+        }
+        program = (*image.python, "-I", "-S", "-c", launch.waiting())
+        container, (connection, _) = await self._launch(
+            image, program, (), labels("network", group), host
+        )
+        container.gone.add_done_callback(lambda _: connection.close())
+        return Holder(container.label, container.kill)
+
+    async def _launch(
+        self,
+        image: ContainerImage,
+        program: tuple[str, ...],
+        environ: tuple[tuple[str, str], ...],
+        marks: dict[str, str],
+        host: dict[str, Any],
+    ) -> tuple[Container, Arrival]:
+        """Start a container; return it with the control socket of its first process."""
+        name = f"{self._prefix}-{next(self._names)}"
+        token, arrived = self._gate.expect()
+        host["Binds"] = [*host.get("Binds", ()), *self._binds(image)]
+        user = self._daemon.user()
+        body = launch.request_body(image.image, (*program, token), environ, marks, host, user)
+        container = Container(
+            name,
+            kill=lambda: self._spawn(self._call(self._launcher.kill, name)),
+            state=lambda: self._loop.run_in_executor(
+                self._launcher.calls, self._launcher.state, name
+            ),
+        )
+        self._containers[name] = container
+        try:
+            stream = await self._loop.run_in_executor(
+                self._launcher.starts, self._launcher.start, name, body
+            )
+        except Exception as error:
+            self._containers.pop(name, None)
+            arrived.cancel()
+            raise self._explained(error, image) from None
+        except asyncio.CancelledError:
+            arrived.cancel()
+            self._spawn(self._call(self._launcher.remove, name))
+            raise
+        words = Words(stream)
+        container.said = words.text
+        container.gone.add_done_callback(lambda _: words.close())
+        try:
+            return container, await self._arrival(container, arrived, words)
+        except BaseException:
+            container.kill()
+            raise
+
+    async def _arrival(
+        self, container: Container, arrived: asyncio.Future[Arrival], words: Words
+    ) -> Arrival:
+        """Wait until a container has reached the kernel, or has failed to."""
+        waiting = [arrived, container.died, words.ended]
+        await asyncio.wait(waiting, timeout=ARRIVAL, return_when=asyncio.FIRST_COMPLETED)
+        if arrived.done() and not arrived.cancelled():
+            return arrived.result()
+        arrived.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(container.died), 2)
+        code = container.died.result() if container.died.done() else None
+        raise _never_came(container.label, code, words.text())
+
+    def _explained(self, error: Exception, image: ContainerImage) -> Exception:
+        from flyte_jupyter.daemon.failures import explained
+
+        return explained(error, image=image.reference)
+
+    def _binds(self, image: ContainerImage) -> list[str]:
+        pairs = [(guest_runtime(), launch.RUNTIME), (str(self._gate.folder), launch.GATE)]
+        if image.packages:
+            pairs.append((image.packages, launch.PACKAGES))
+        if image.files:
+            pairs.append((image.files, launch.FILES))
+        return [f"{here}:{there}:ro" for here, there in pairs]
+
+    # what is heard
+
+    def _happened(self, name: str, action: str, attributes: Mapping[str, str]) -> None:
+        container = self._containers.get(name)
+        if container is None:
+            return
+        container.happened(action, attributes)
+        if action == "destroy":
+            self._containers.pop(name, None)
+            self._network.lost(name)
+
+    def _events_lost(self) -> None:
+        """The engine has ended: its containers have ended with it, or are told of no more."""
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _call(self, function: Any, *args: Any) -> Any:
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        # what cannot be ended because the engine is gone ends by itself
+        with contextlib.suppress(DockerException, RequestException):
+            return await self._loop.run_in_executor(self._launcher.calls, function, *args)
+
+    async def close(self) -> None:
+        """End every container, and wait until nothing of them is left."""
+        await self._network.close()
+        containers = list(self._containers.values())
+        for container in containers:
+            container.kill()
+        if containers and self._events.open:
+            await asyncio.wait([c.gone for c in containers], timeout=LEAVING)
+        for container in containers:
+            container.leave()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LEAVING)
+        self._events.close()
+        self._gate.close()
+        await asyncio.to_thread(self._launcher.close)
+
+
+def _never_came(name: str, code: int | None, words: str) -> TargetError:
+    lines = words.splitlines()
+    how = "never reached the notebook" if code is None else f"ended with status {code} at its start"
+    return TargetError(
+        f"The container {name} {how}.",
+        evidence=lines[-5:],
+        remedy="Its image may lack what Python needs: try it with docker run.",
+    )

@@ -1,0 +1,113 @@
+"""The socket by which containers of this machine reach the kernel.
+
+It lies in a folder that is mounted into every container of the kernel. A container shows the token
+that it was started with; whoever shows none that is waited for is turned away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+
+from flyte_jupyter.store.owners import is_alive, owner
+
+__all__ = ["NAME", "Arrival", "Gate"]
+
+NAME = "kernel.sock"
+LONGEST = 256
+Arrival = tuple[socket.socket, bytes]
+SEPARATOR = "+"  # no name of a host has it
+
+
+class Gate:
+    """Waits for containers.
+
+    Args:
+        folder: where kernels of this machine keep their sockets.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._loop = asyncio.get_running_loop()
+        _remove_stale(folder)
+        # the outer folder keeps other users out, the inner one and the socket let in a container
+        # whatever its user is mapped to
+        self._home = folder / owner().replace(":", SEPARATOR)
+        self.folder = self._home / "gate"
+        shutil.rmtree(self._home, ignore_errors=True)
+        self._home.mkdir(parents=True, mode=0o700)
+        self.folder.mkdir(mode=0o755)
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server.setblocking(False)
+        place = os.open(self.folder, os.O_PATH)
+        try:
+            # the path itself may be longer than the address of a socket can be
+            self._server.bind(f"/proc/self/fd/{place}/{NAME}")
+        finally:
+            os.close(place)
+        (self.folder / NAME).chmod(0o666)
+        self._server.listen(128)
+        self._expected: dict[str, asyncio.Future[Arrival]] = {}
+        self._comers: dict[socket.socket, bytes] = {}
+        self._loop.add_reader(self._server.fileno(), self._accept)
+
+    def expect(self) -> tuple[str, asyncio.Future[Arrival]]:
+        """Return a token, and the future of who shows it: its socket, and what it said after."""
+        token = secrets.token_hex(16)
+        arrived = self._expected[token] = self._loop.create_future()
+        arrived.add_done_callback(lambda _: self._expected.pop(token, None))
+        return token, arrived
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                comer, _ = self._server.accept()
+                comer.setblocking(False)
+                self._comers[comer] = b""
+                self._loop.add_reader(comer.fileno(), self._listen, comer)
+
+    def _listen(self, comer: socket.socket) -> None:
+        try:
+            data = comer.recv(LONGEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        text = self._comers[comer] + data
+        if data and b"\n" not in text and len(text) < LONGEST:
+            self._comers[comer] = text
+            return
+        self._forget(comer)
+        token, _, rest = text.partition(b"\n")
+        arrived = self._expected.get(token.decode("ascii", "replace"))
+        if not data or arrived is None or arrived.done():
+            comer.close()
+        else:
+            arrived.set_result((comer, rest))
+
+    def _forget(self, comer: socket.socket) -> None:
+        del self._comers[comer]
+        self._loop.remove_reader(comer.fileno())
+
+    def close(self) -> None:
+        """Let nobody in any more, and leave nothing."""
+        self._loop.remove_reader(self._server.fileno())
+        self._server.close()
+        for comer in list(self._comers):
+            self._forget(comer)
+            comer.close()
+        for arrived in list(self._expected.values()):
+            arrived.cancel()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what kernels left that could not do it themselves."""
+    with contextlib.suppress(OSError):
+        for home in folder.iterdir():
+            if is_alive(home.name.replace(SEPARATOR, ":")) is False:
+                shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,167 @@
+"""Containers of a Docker engine as workers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flyte_jupyter.targets.docker.capabilities import capabilities
+
+from flyte_jupyter.errors import TargetError
+from flyte_jupyter.spec import Image, Settings
+from flyte_jupyter.store.folders import cache_folder
+from flyte_jupyter.targets.protocol import (
+    Capability,
+    Inventory,
+    Leftover,
+    Prepared,
+    StartRequest,
+)
+
+if TYPE_CHECKING:
+    from flyte_jupyter.images.containers import ContainerImage
+
+    from flyte_jupyter.daemon.connect import Daemon
+    from flyte_jupyter.targets.docker.containers import Container
+    from flyte_jupyter.targets.docker.fleet import Fleet
+
+__all__ = ["DockerTarget"]
+
+
+class DockerTarget:
+    """A Docker engine, here or elsewhere.
+
+    Args:
+        options: ``host`` or ``context``, which name the engine; without them it is found as the
+            docker command finds it.
+    """
+
+    name = "docker"
+    admits = True
+    confines = True
+    groups = True
+
+    def __init__(self, options: Mapping[str, Any] = {}) -> None:
+        from flyte_jupyter.images.containers import DockerImages
+
+        self._options = dict(options)
+        self._daemon: Daemon | None = None
+        self._lock = threading.Lock()
+        self._images = DockerImages(self.daemon, cache_folder())
+        self._prepared: dict[Image | None, Prepared] = {}
+        self._made: dict[str, ContainerImage] = {}
+        self._fleet: Fleet | None = None
+        self._closed = False
+
+    def daemon(self) -> Daemon:
+        """Return the engine, which is met now if it is the first time.
+
+        Raises:
+            TargetError: there is none, or it does not let us in.
+        """
+        from flyte_jupyter.daemon.connect import connect
+
+        with self._lock:
+            if self._daemon is None:
+                self._daemon = connect(self._options)
+            return self._daemon
+
+    @property
+    def devices(self) -> Sequence[tuple[str, str]]:
+        """(index, type) of each accelerator that the engine can give to a container."""
+        from flyte_jupyter.targets.docker.devices import devices
+
+        return devices(self.daemon())
+
+    def capabilities(self, settings: Settings) -> Mapping[str, Capability]:
+        """Return what this target makes of each field that is set."""
+        from flyte_jupyter.targets.docker.limits import engine_facts
+
+        return capabilities(settings, engine_facts(self._daemon) if self._daemon else None)
+
+    def describe(self, settings: Settings) -> list[str]:
+        """Say which image stands for the settings, and whether it is there."""
+        ready, words = self._images.found(settings.image)
+        return [f"image: {words}" if ready else f"image: {words}; it is made when it is needed"]
+
+    def python(self, settings: Settings) -> tuple[int, int] | None:
+        """Return the Python version of the image, ``None`` if it is not known yet."""
+        if settings.image is None:
+            return sys.version_info[:2]
+        return self._images.version(settings.image)
+
+    def inventory(self) -> Inventory:
+        """Return what the engine's machine has.
+
+        Raises:
+            TargetError: there is no engine.
+        """
+        from flyte_jupyter.targets.docker.devices import inventory
+
+        return inventory(self.daemon())
+
+    def ready_made(self, settings: Settings) -> bool:
+        """Say whether the image is there with all its packages."""
+        try:
+            return self._images.found(settings.image)[0]
+        except TargetError:
+            return False
+
+    def prepared(self, settings: Settings) -> Prepared | None:
+        """Return the environment if it was prepared before."""
+        return self._prepared.get(settings.image)
+
+    async def prepare(self, settings: Settings, progress: Callable[[str], None]) -> Prepared:
+        """Find, pull or build the image, and lay its packages beside it.
+
+        Raises:
+            ImageBuildError: the image cannot be had or does not fit.
+            TargetError: there is no engine.
+        """
+        made = await self._images.prepare(settings.image, progress)
+        await self._met_fleet().take_in(made)
+        prepared = Prepared(
+            key=made.hash,
+            command=made.python,
+            environ=made.environ,
+            description=made.description,
+            files=made.files or "",
+        )
+        self._made[made.hash] = made
+        self._prepared[settings.image] = prepared
+        return prepared
+
+    async def start(self, request: StartRequest, preload: tuple[str, ...] = ()) -> Container:
+        """Start a container for one worker.
+
+        Raises:
+            TargetError: it cannot be started.
+        """
+        return await self._met_fleet().start(self._made[request.prepared.key], request, preload)
+
+    def _met_fleet(self) -> Fleet:
+        if self._closed:
+            raise TargetError("The engine of this kernel is closed.")
+        if self._fleet is None:
+            from flyte_jupyter.targets.docker.fleet import Fleet
+
+            self._fleet = Fleet(self.daemon())
+        return self._fleet
+
+    async def sweep(self, remove: bool = False) -> list[Leftover]:
+        """List what kernels have made in this engine; remove what those that ended have left."""
+        from flyte_jupyter.targets.docker.leftovers import sweep
+
+        return await asyncio.to_thread(sweep, self.daemon(), remove)
+
+    async def close(self) -> None:
+        """End all containers; none is started any more."""
+        self._closed = True
+        if self._fleet is not None:
+            await self._fleet.close()
+            self._fleet = None
+        if self._daemon is not None:
+            self._daemon.close()
