@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flyte_jupyter.capsule.build import finish, gather
 from flyte_jupyter.capsule.model import Import, LocalFile, PythonNeed, Symbol
 from flyte_jupyter.errors import FlyteError
+from flyte_jupyter.spec.amounts import readable_bytes
 
 if TYPE_CHECKING:
     from flyte_jupyter.spec.task import Task
@@ -58,7 +59,7 @@ class Explanation:
         return str(self)
 
     def _lines(self) -> Iterator[str]:
-        size = f"{format_size(self.bytes)}, {self.hash[:12]}" if self.ok else "cannot be shipped"
+        size = f"{readable_bytes(self.bytes)}, {self.hash[:12]}" if self.ok else "cannot be shipped"
         yield f"{self.task}: {size}"
         for title, lines in [*self._sections(), *self.sections]:
             if lines:
@@ -70,7 +71,7 @@ class Explanation:
         yield "mind", list(self.warnings)
         shown = [one for one in self.symbols if one.kind not in ("task", "environment")]
         yield "ships", _table([_row(one) for one in shown])
-        files = [(one.path, format_size(one.bytes), one.note) for one in self.files]
+        files = [(one.path, readable_bytes(one.bytes), one.note) for one in self.files]
         yield "files", _table(files)
         kinds = {"standard": "Python", "installed": "image", "local": "shipped", "flyte": "flyte"}
         imports = [(one.module, kinds[one.kind], one.needed_by) for one in self.imports]
@@ -81,7 +82,7 @@ class Explanation:
 
 def _row(one: Symbol) -> tuple[str, ...]:
     what = f"{one.kind} ({one.note})" if one.note else one.kind
-    return one.name, what, one.origin, format_size(one.bytes)
+    return one.name, what, one.origin, readable_bytes(one.bytes)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -100,16 +101,6 @@ def _python(need: PythonNeed) -> list[str]:
     if need.minimum is not None:
         return [f"{need.minimum[0]}.{need.minimum[1]} or newer: {need.why}"]
     return []
-
-
-def format_size(count: int) -> str:
-    """Return a number of bytes for people: ``812 B``, ``1.2 MiB``."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1000:
-            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
 
 
 def explain(task: Task) -> Explanation:

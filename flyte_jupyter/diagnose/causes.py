@@ -18,6 +18,7 @@ from flyte_jupyter.errors import (
     RuntimeSystemError,
     RuntimeUserError,
 )
+from flyte_jupyter.spec.amounts import readable_bytes
 from flyte_jupyter.spec.quantity import format_bytes
 
 __all__ = ["diagnose"]
@@ -118,7 +119,7 @@ def _not_started(facts: Facts) -> bool:
 
 def _out_of_memory(facts: Facts) -> BaseRuntimeError:
     limit, peak = facts.memory_limit, facts.exit.peak_memory
-    evidence = [f"at least {_readable(peak)} were in use"] if peak else []
+    evidence = [f"at least {readable_bytes(peak)} were in use"] if peak else []
     if limit is None:
         return OOMError(
             "",
@@ -255,7 +256,7 @@ def _bus_error(facts: Facts) -> BaseRuntimeError:
     return RuntimeUserError(
         "SIGBUS",
         f"The process of {facts.task} was ended by SIGBUS{MEANINGS['SIGBUS']}; its /dev/shm has "
-        f"{_readable(facts.shm or 0)}.",
+        f"{readable_bytes(facts.shm or 0)}.",
         remedy=f"Give it more shared memory: {more_shm(facts.shm or 0)}.",
     )
 
@@ -319,14 +320,6 @@ def _stack(output: str) -> list[str]:
         return []
     frames = [line.strip() for line in output[at:].splitlines() if line.startswith('  File "')]
     return frames[:LINES]
-
-
-def _readable(count: int) -> str:
-    """Return an amount without the last bytes: ``253 MiB``, where the exact one is 265297920."""
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}".replace(".0 ", " ")
-    return f"{count >> 10} KiB"
 
 
 Row = tuple[Callable[[Facts], bool], Callable[[Facts], BaseRuntimeError]]

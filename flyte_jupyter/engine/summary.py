@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flyte_jupyter.engine.events import TERMINAL, Event, Phase
+from flyte_jupyter.spec.amounts import readable_bytes, readable_seconds
 
 __all__ = ["ActionView", "fold"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ActionView:
     """One call of a task, as far as its events tell.
 
@@ -56,6 +57,18 @@ class ActionView:
         if self.ended is None:
             return None
         return self.ended - (self.started or self.created)
+
+    def __repr__(self) -> str:
+        parts = [f"{self.name} {self.task}: {self.phase}"]
+        if self.attempts > 1:
+            parts.append(f"{self.attempts} attempts")
+        if self.seconds is not None:
+            parts.append(readable_seconds(self.seconds))
+        if self.peak_memory:
+            parts.append(f"peak memory {readable_bytes(self.peak_memory)}")
+        if self.cpu_seconds is not None:
+            parts.append(f"cpu time {readable_seconds(self.cpu_seconds)}")
+        return f"ActionView({', '.join(parts)})"
 
 
 def fold(events: Iterable[Event]) -> list[ActionView]:

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from html import escape
-
 from flyte_jupyter.catalog import Catalog
+from flyte_jupyter.notebook.tables import Table
 
-__all__ = ["Listing", "listing"]
+__all__ = ["listing"]
 
 HEADS = ("environment", "image", "resources", "depends on", "tasks")
+EMPTY = "No environment is declared yet. Begin a cell with %%flyte_env NAME."
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A table of environments.
-
-    Args:
-        rows: one row per environment: name, image, resources, dependencies, tasks.
-    """
-
-    rows: tuple[tuple[str, ...], ...]
-
-    def __repr__(self) -> str:
-        if not self.rows:
-            return "No environment is declared yet. Begin a cell with %%flyte_env NAME."
-        table = [HEADS, *self.rows]
-        widths = [max(len(row[column]) for row in table) for column in range(len(HEADS))]
-        lines = (
-            "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in table
-        )
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        if not self.rows:
-            return f"<div>{escape(repr(self))}</div>"
-        left = 'style="text-align:left"'
-        head = "".join(f'<th scope="col" {left}>{name}</th>' for name in HEADS)
-        body = "".join(
-            f'<tr><th scope="row" {left}>{escape(row[0])}</th>'
-            + "".join(f"<td {left}>{escape(text)}</td>" for text in row[1:])
-            + "</tr>"
-            for row in self.rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def listing(catalog: Catalog, names: list[str] | None = None) -> Listing:
+def listing(catalog: Catalog, names: list[str] | None = None) -> Table:
     """Return the table of all environments, or of those that are named.
 
     Raises:
@@ -70,7 +34,7 @@ def listing(catalog: Catalog, names: list[str] | None = None) -> Listing:
                 ", ".join(task.func_name for task in catalog.tasks_of(name)),
             )
         )
-    return Listing(tuple(rows))
+    return Table(HEADS, tuple(rows), empty=EMPTY)
 
 
 def _resources(resources: object) -> str:

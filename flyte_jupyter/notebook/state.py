@@ -45,6 +45,8 @@ class ActionState:
         task: full name of its task.
         environment: name of its environment.
         resources: its resources in words.
+        peak_memory: bytes that its last attempt used at most, once that is known.
+        cpu_seconds: processor time of its last attempt.
     """
 
     name: str
@@ -59,6 +61,8 @@ class ActionState:
     started: float | None = None
     ended: float | None = None
     result: str = ""
+    peak_memory: int | None = None
+    cpu_seconds: float | None = None
     failures: list[Failure] = field(default_factory=list)
     log: LogTail = field(default_factory=LogTail)
 
@@ -222,6 +226,13 @@ def _result(state: RunState, event: Event) -> None:
         state.action(event.action).result = event.data.get("type", "") or ""
 
 
+def _stats(state: RunState, event: Event) -> None:
+    if event.action is not None:
+        action = state.action(event.action)
+        action.peak_memory = event.data.get("peak_memory")
+        action.cpu_seconds = event.data.get("cpu_seconds")
+
+
 def _error(state: RunState, event: Event) -> None:
     data = event.data
     failure = Failure(
@@ -255,6 +266,7 @@ _FOLDS = {
     "prepare": _prepare,
     "log": _log,
     "result": _result,
+    "stats": _stats,
     "error": _error,
     "note": _note,
     "end": _end,

@@ -12,8 +12,9 @@ from html import escape
 
 from flyte_jupyter.engine.events import Phase
 from flyte_jupyter.notebook.state import ActionState, Failure, RunState
+from flyte_jupyter.spec.amounts import readable_bytes, readable_seconds
 
-__all__ = ["duration", "html", "one_line", "plain"]
+__all__ = ["html", "one_line", "plain"]
 
 SYMBOLS = {
     Phase.QUEUED: "○",
@@ -98,22 +99,6 @@ def html(
     )
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time as a reader says it: ``20 ms``, ``1.4 s``, ``3 min 20 s``."""
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
-
-
 # Parts that text and HTML share
 
 
@@ -183,7 +168,7 @@ def _heading(state: RunState, now: float | None, times: bool) -> str:
     )
     details = [f"on {escape(state.target)}"] if state.target else []
     if times and (seconds := _run_seconds(state, now)) is not None:
-        details.append(duration(seconds))
+        details.append(readable_seconds(seconds))
     if details:
         text += f' <span style="color:{MUTED}">{" · ".join(details)}</span>'
     return f'<div role="status">{text}</div>'
@@ -197,9 +182,11 @@ def _run_seconds(state: RunState, now: float | None) -> float | None:
 
 
 def _table(state: RunState, now: float | None, times: bool) -> str:
+    used = times and any(action.peak_memory for action, _ in _shown(state))
     heads = ["action", "phase", "environment", "resources", *(["time"] if times else [])]
+    heads += ["peak memory", "cpu time"] if used else []
     head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in heads)
-    rows = "".join(_row(action, lasts, now, times) for action, lasts in _shown(state))
+    rows = "".join(_row(action, lasts, now, times, used) for action, lasts in _shown(state))
     if (hidden := len(state.actions) - SHOWN_ACTIONS) > 0:
         rows += (
             f'<tr><td colspan="{len(heads)}" style="{CELL}">… and {hidden} more actions</td></tr>'
@@ -210,7 +197,9 @@ def _table(state: RunState, now: float | None, times: bool) -> str:
     )
 
 
-def _row(action: ActionState, lasts: tuple[bool, ...], now: float | None, times: bool) -> str:
+def _row(
+    action: ActionState, lasts: tuple[bool, ...], now: float | None, times: bool, used: bool
+) -> str:
     colour = COLOURS.get(action.phase, MUTED)
     phase = f"{SYMBOLS[action.phase]} {WORDS[action.phase]}"
     if action.attempt > 1:
@@ -221,7 +210,11 @@ def _row(action: ActionState, lasts: tuple[bool, ...], now: float | None, times:
     texts = [escape(action.environment), escape(action.resources)]
     if times:
         seconds = action.seconds(now)
-        texts.append("" if seconds is None else duration(seconds))
+        texts.append("" if seconds is None else readable_seconds(seconds))
+    if used:
+        peak, spent = action.peak_memory, action.cpu_seconds
+        texts.append("" if not peak else readable_bytes(peak))
+        texts.append("" if spent is None else readable_seconds(spent))
     cells = [
         f'<th scope="row" style="{CELL};font-weight:normal;white-space:pre">'
         f"{escape(_branch(lasts) + action.label)}</th>",

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from flyte_jupyter import catalog
-from flyte_jupyter.capsule.explain import Explanation, explain, format_size
+from flyte_jupyter.capsule.explain import Explanation, explain
 from flyte_jupyter.engine.admission import Admission
 from flyte_jupyter.engine.plans import need_of
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.session import session
 from flyte_jupyter.session.submit import capsule_of, encode_inputs, python_refusal
 from flyte_jupyter.spec import Settings, Task
+from flyte_jupyter.spec.amounts import readable_bytes
 from flyte_jupyter.targets.protocol import Honour, Target
 
 __all__ = ["explain_task"]
@@ -43,7 +44,7 @@ def explain_task(
             given = task.bind(args, kwargs)
             limit = resolved.settings.max_inline_io_bytes
             packed = encode_inputs(task, capsule_of(task), given, limit)
-            inputs = [f"{', '.join(given)}: {format_size(packed.size)}"]
+            inputs = [f"{', '.join(given)}: {readable_bytes(packed.size)}"]
         except FlyteError as error:
             errors.append(error)
     settings = [

@@ -2,7 +2,7 @@ import re
 
 from flyte_jupyter.engine.events import Event, Phase
 from flyte_jupyter.notebook.state import RunState, state_of
-from flyte_jupyter.notebook.view import duration, html, one_line, plain
+from flyte_jupyter.notebook.view import html, one_line, plain
 
 TRACEBACK = "Traceback (most recent call last):\n  Cell In[3], line 2\nValueError: <bad> & worse"
 
@@ -173,6 +173,11 @@ def test_times_are_in_the_html_only() -> None:
     assert "12 s" not in html(state, times=False)
 
 
-def test_durations_read_as_a_reader_says_them() -> None:
-    said = [duration(seconds) for seconds in (0.04, 3.14, 9.96, 59.6, 200, 3700)]
-    assert said == ["40 ms", "3.1 s", "10 s", "1 min 0 s", "3 min 20 s", "1 h 1 min"]
+def test_what_an_attempt_used_is_in_the_html_with_the_times() -> None:
+    story = nested()
+    assert "peak" not in html(story.state)
+    story("stats", attempt=1, peak_memory=180 << 20, cpu_seconds=1.25)
+    assert "180.0 MiB" in html(story.state)
+    assert "1.2 s" in html(story.state)
+    assert "MiB" not in html(story.state, times=False)
+    assert "MiB" not in plain(story.state)

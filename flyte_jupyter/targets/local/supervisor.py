@@ -8,12 +8,12 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
 from flyte_jupyter.errors import TargetError
+from flyte_jupyter.store.scratch import scratch_folder
 from flyte_jupyter.targets.control import Control
 from flyte_jupyter.targets.protocol import ExitRecord, StartRequest
 
@@ -68,7 +68,7 @@ class Supervisor:
         self._ids = count(1)
         self._workers: dict[int, LocalWorker] = {}
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        self.folder = tempfile.mkdtemp(prefix="flyte-jupyter-")
+        self.folder = scratch_folder()
         ours, theirs = socket.socketpair()
         code = (
             f"import sys; sys.path.insert(0, {runtime!r}); "

@@ -149,9 +149,13 @@ class LocalTarget:
         return supervisor
 
     async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
-        """Return nothing: what a kernel starts here ends with it."""
-        del remove
-        return []
+        """Return the folders of workers, remove those that are named.
+
+        The workers themselves end with their kernel, whatever ends it.
+        """
+        from flyte_jupyter.targets.local.leftovers import sweep
+
+        return await asyncio.to_thread(sweep, remove)
 
     async def close(self) -> None:
         """End all workers and their supervisors; none is started any more."""
