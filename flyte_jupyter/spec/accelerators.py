@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from typing import Iterator, NamedTuple, Optional
 
-__all__ = ["RESOURCES", "DeviceType", "add_type", "device_types", "find_type", "maker_of"]
+__all__ = [
+    "RESOURCES",
+    "DeviceType",
+    "add_type",
+    "device_types",
+    "family_of",
+    "find_type",
+    "maker_of",
+]
 
 
 class DeviceType(NamedTuple):
@@ -122,6 +130,16 @@ def find_type(name: str, device_class: str | None = None) -> DeviceType | None:
     table, key = _table(), _key(name)
     row = table.get(_aliases.get(key, key))
     return row if row is not None and device_class in (None, row.device_class) else None
+
+
+def family_of(kind: str) -> str:
+    """Return the family of a type, of a part of one (``A100/1g.5gb``) or of a family's own name.
+
+    What the catalogue does not know is a GPU.
+    """
+    whole = kind.partition("/")[0]
+    row = find_type(whole) if whole and whole not in RESOURCES else None
+    return row.device_class if row is not None else whole if whole in RESOURCES else "GPU"
 
 
 def add_type(row: DeviceType, aliases: tuple[str, ...] = ()) -> None:
