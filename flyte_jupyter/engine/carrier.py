@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from flyte_jupyter.diagnose import ExitRecord, Facts, diagnose
+from flyte_jupyter.diagnose import ExitRecord
 from flyte_jupyter.engine.admission import Admission, Claim
 from flyte_jupyter.engine.events import Phase
+from flyte_jupyter.engine.evidence import failure_of_ended, with_advice
 from flyte_jupyter.engine.failures import failure_of, failure_of_frame
 from flyte_jupyter.engine.plans import Plan
 from flyte_jupyter.engine.record import Recorder
@@ -183,7 +184,8 @@ class Carrier:
             self.release(attempt)
         if frame.kind == Kind.RESULT:
             return packed
-        return failure_of_frame(frame.header, packed)
+        failure = failure_of_frame(frame.header, packed)
+        return with_advice(failure, attempt.action, self._target.name, frame.header, self._record)
 
     def release(self, attempt: Attempt) -> None:
         """Give worker and room back, and forget what the worker was offered for this call."""
@@ -219,14 +221,7 @@ class Carrier:
         action = attempt.action
         if exit_record.words and exit_record.cause != "supervisor":
             self._record.log(action, "stderr", exit_record.words)
-        resources = action.settings.resources
-        facts = Facts(
-            task=action.unit.name,
-            exit=exit_record,
-            memory_limit=None if resources is None else resources.memory_limit,
-            target=self._target.name,
-        )
-        return failure_of(diagnose(facts))
+        return failure_of_ended(action, self._target.name, exit_record, self._record)
 
     async def interrupt(self, attempt: Attempt) -> None:
         """Let user code clean up for a moment, then end the worker."""

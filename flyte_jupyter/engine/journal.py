@@ -165,11 +165,12 @@ class Journal:
         """Say that this engine still lives."""
         self.put("owners", (self.owner,), lease=time.time() + LEASE)
 
-    def log_file(self, run: str, action: str, attempt: int) -> Path:
-        """Return the path of an attempt's log; the folder exists."""
+    def log_file(self, run: str, action: str, attempt: int, stream: str = "") -> Path:
+        """Return the path of an attempt's log, or of one stream of it; the folder exists."""
         folder = self.folder / "logs" / run
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{action}.{attempt}.log"
+        name = f"{action}.{attempt}.{stream}" if stream else f"{action}.{attempt}"
+        return folder / f"{name}.log"
 
     def value_file(self, run: str, action: str) -> Path:
         """Return the path of a large value; the folder exists."""

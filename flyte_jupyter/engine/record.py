@@ -15,6 +15,8 @@ from flyte_jupyter.wire.frames import dump_json
 
 __all__ = ["Recorder"]
 
+LAST_ERRORS = 8 * 1024
+
 
 class Recorder:
     """Writes the journal's rows for actions and attempts.
@@ -27,7 +29,7 @@ class Recorder:
     def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
         self.journal = journal
         self._loop = loop
-        self._logs: dict[tuple[str, str, int], TextIO] = {}
+        self._logs: dict[tuple[str, str, int], dict[str, TextIO]] = {}
 
     def action(self, action: Action) -> None:
         """Record a new action with its inputs."""
@@ -60,8 +62,7 @@ class Recorder:
     def attempt_ended(self, action: Action) -> None:
         """Record that an attempt has ended, and close its log."""
         key = _key(action)
-        log = self._logs.pop(key, None)
-        if log is not None:
+        for log in self._logs.pop(key, {}).values():
             log.close()
         self.journal.put("attempts", key, phase="ended", ended=time.time())
 
@@ -81,7 +82,14 @@ class Recorder:
             (action.run.name, action.name, number),
             peak_memory=record.peak_memory,
             cpu_seconds=record.cpu_seconds,
-            exit=dump_json({"code": record.code, "signal": record.signal, "cause": record.cause}),
+            exit=dump_json(
+                {
+                    "code": record.code,
+                    "signal": record.signal,
+                    "cause": record.cause,
+                    "oom_kills": record.oom_kills,
+                }
+            ),
         )
 
     def outcome(self, action: Action, outcome: Outcome) -> None:
@@ -111,22 +119,38 @@ class Recorder:
         )
 
     def log(self, action: Action, stream: str, text: str) -> None:
-        """Keep a piece of an attempt's log and say it."""
+        """Keep a piece of an attempt's log and say it; what went to standard error is kept twice."""
+        for name in ("", stream) if stream == "stderr" else ("",):
+            log = self._log(action, name)
+            log.write(text)
+            log.flush()
+        action.run.emit("log", action.name, attempt=action.attempt, stream=stream, text=text)
+
+    def _log(self, action: Action, stream: str) -> TextIO:
         key = _key(action)
-        log = self._logs.get(key)
-        if log is None:
-            path = self.journal.log_file(*key)
-            log = self._logs[key] = open(  # noqa: SIM115, closed when the attempt ends
+        logs = self._logs.setdefault(key, {})
+        if stream not in logs:
+            path = self.journal.log_file(*key, stream)
+            logs[stream] = open(  # noqa: SIM115, closed when the attempt ends
                 path, "a", encoding="utf-8", errors="surrogateescape", newline=""
             )
-        log.write(text)
-        log.flush()
-        action.run.emit("log", action.name, attempt=action.attempt, stream=stream, text=text)
+        return logs[stream]
+
+    def last_errors(self, action: Action) -> str:
+        """Return the last that the attempt of an action has written to standard error."""
+        path = self.journal.log_file(*_key(action), "stderr")
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - LAST_ERRORS))
+                return file.read().decode("utf-8", "replace")
+        except OSError:  # it has written nothing
+            return ""
 
     def close(self) -> None:
         """Close the logs of attempts that were not seen to end."""
-        for log in self._logs.values():
-            log.close()
+        for logs in self._logs.values():
+            for log in logs.values():
+                log.close()
         self._logs.clear()
 
     def _small(self, packed: Packed) -> bytes | None:

@@ -24,6 +24,7 @@ from flyte_jupyter.wire.values import (
     inline_size,
     preview,
 )
+from flyte_jupyter.worker.cgroup import oom_kills
 from flyte_jupyter.worker.context import TaskContext, current_context
 from flyte_jupyter.worker.load import Loaded, load
 from flyte_jupyter.worker.output import current_call
@@ -32,6 +33,8 @@ from flyte_jupyter.worker.tracebacks import user_traceback
 __all__ = ["Runner"]
 
 FIRST_OWN = 1 << 31
+# The parent of a body that has a container, and so a control group, of its own.
+FIRST_PROCESS = 1
 
 
 class Runner:
@@ -51,6 +54,7 @@ class Runner:
         self._tasks: Dict[int, Any] = {}
         self._running: Optional[int] = None
         self._laid_out: Set[str] = set()
+        self._oom_kills = 0
         calling.set_dispatcher(self)
 
     # serving the engine
@@ -222,6 +226,9 @@ class Runner:
             "remedy": remedy,
             "final": isinstance(error, errors.NonRecoverableError),
         }
+        if os.getppid() == FIRST_PROCESS:
+            header["oom_kills"] = oom_kills() - self._oom_kills
+            self._oom_kills += header["oom_kills"]
         packed = pack(encode_exception(error, text))
         return lambda: self._link.send_value(Kind.ERROR, frame.call, header, packed)
 
@@ -326,12 +333,15 @@ class Runner:
         packed = self._link.value(frame)
         if frame.kind == Kind.ERROR:
             encoded = unpack(packed, self._link.open_ref)
-            raise decode_exception(
+            error = decode_exception(
                 encoded,
                 open_ref=self._link.open_ref,
                 classes=self._find_class,
                 pickle=current_context.get().pickle,
             )
+            if isinstance(error, errors.FlyteError) and not error.remedy:
+                error.remedy = frame.header.get("remedy", "")
+            raise error
         return self._decode(packed)
 
     def _find_class(self, *name: Any) -> Any:
