@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import functools
+import http.client
+import json
 import os
 import socket
 import sys
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flyte_jupyter.daemon.endpoints import Endpoint, endpoints
 from flyte_jupyter.errors import TargetError
@@ -22,6 +24,19 @@ KNOCK_SECONDS = 5.0
 # the first version of the API that can build with BuildKit
 BUILDKIT = (1, 39)
 OTHER_ENGINE = "DOCKER_HOST or 'docker context use' name another engine."
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=ANSWER_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
 class Daemon:
@@ -136,6 +151,42 @@ class Daemon:
         # where root inside is the user outside, any other number would be somebody unknown
         return "0:0" if self.rootless else f"{os.getuid()}:{os.getgid()}"
 
+    def ask(self, path: str) -> tuple[int, Any]:
+        """Return status and answer of a ``GET``; what is asked often is asked without detours.
+
+        Args:
+            path: such as ``/images/python/json``.
+
+        Raises:
+            TargetError: the engine does not answer.
+        """
+        from flyte_jupyter.daemon.failures import explained
+
+        path = quote(path, safe="/?=&:@%")
+        if self._endpoint.socket is None:
+            return self._asked(path)
+        connection = _Connection(self._endpoint.socket)
+        try:
+            connection.request("GET", f"/v{self.api._version}{path}")
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"null")
+        except (OSError, http.client.HTTPException) as error:
+            raise explained(error) from None
+        finally:
+            connection.close()
+
+    def _asked(self, path: str) -> tuple[int, Any]:
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        from flyte_jupyter.daemon.failures import explained
+
+        try:
+            answer = self.api._get(f"{self.api.base_url}/v{self.api._version}{path}")
+            return answer.status_code, answer.json()
+        except (DockerException, RequestException) as error:
+            raise explained(error) from None
+
     def fresh(self, seconds: float | None = ANSWER_SECONDS) -> Any:
         """Return another client of the same engine, for another thread.
 
@@ -143,6 +194,24 @@ class Daemon:
             seconds: how long one answer may take, None for no limit.
         """
         return _client(self._endpoint, str(self.api._version), seconds)
+
+    def attach(self, container: str, *, with_input: bool = False) -> socket.socket:
+        """Return the stream that is attached to a container, each piece with the engine's header.
+
+        Args:
+            container: name or id.
+            with_input: whether what is written to it goes to the container's standard input.
+
+        Raises:
+            TargetError: the engine refuses.
+            OSError: it does not answer.
+        """
+        from flyte_jupyter.daemon.dial import dial, open_attached
+
+        connection = dial(self._endpoint, ANSWER_SECONDS)
+        version = str(self.api._version)
+        open_attached(connection, version, container, with_input=with_input)
+        return connection
 
     def close(self) -> None:
         """Let the connections go."""

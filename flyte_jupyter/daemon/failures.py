@@ -97,10 +97,7 @@ CAUSES = (
         "Check the name, or pull it.",
     ),
 )
-GONE = re.compile(
-    r"Connection aborted|Connection refused|Connection reset|Broken pipe|FileNotFoundError"
-    r"|Read timed out|RemoteDisconnected|Max retries exceeded|Error while fetching server API"
-)
+GONE = re.compile(r"Error while fetching server API|Max retries exceeded|Read timed out")
 
 
 def said(error: BaseException) -> str:
@@ -142,8 +139,12 @@ def explained(
 
 
 def _gone(error: BaseException, words: str) -> bool:
-    # an answer with a status is an answer
-    return getattr(error, "response", None) is None and GONE.search(words) is not None
+    from http.client import HTTPException
+
+    # an answer with a status is an answer; the errors of requests are errors of the system, too
+    if getattr(error, "response", None) is not None:
+        return False
+    return isinstance(error, (OSError, HTTPException)) or GONE.search(words) is not None
 
 
 def _first(words: str) -> str:

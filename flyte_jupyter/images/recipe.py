@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from flyte_jupyter.spec import layers
 from flyte_jupyter.spec.image import Image
 
-__all__ = ["Installation", "Recipe", "Source", "destination", "layers_not_built", "read_recipe"]
+__all__ = [
+    "Installation",
+    "Recipe",
+    "Source",
+    "destination",
+    "inside",
+    "layers_not_built",
+    "python_of",
+    "read_recipe",
+    "script_packages",
+]
 
 Installation = layers.PipPackages | layers.Requirements | layers.UvProject
 Source = layers.SourceFile | layers.SourceFolder
@@ -65,13 +75,9 @@ def read_recipe(image: Image | None) -> Recipe:
     env_vars: dict[str, str] = {}
     workdir: str | None = None
     ignored: list[tuple[str, str]] = []
-    if isinstance(image.base, layers.UvScript) and image.base.dependencies:
-        installations.append(
-            layers.PipPackages(
-                image.base.dependencies, extra_index_urls=_script_indexes(image.base.header)
-            )
-        )
-    elif type(image.base) in IGNORED and _python_of(image.base) is None:
+    if isinstance(image.base, layers.UvScript):
+        installations += script_packages(image.base)
+    elif type(image.base) in IGNORED and python_of(image.base) is None:
         ignored.append((str(image.base), IGNORED[type(image.base)]))
     for layer in image.layers:
         if isinstance(layer, Installation):
@@ -79,7 +85,7 @@ def read_recipe(image: Image | None) -> Recipe:
         elif isinstance(layer, layers.EnvVars):
             env_vars.update(layer.items)
         elif isinstance(layer, Source):
-            if _inside(layer.dst, workdir) is None:
+            if inside(layer.dst, workdir) is None:
                 ignored.append(
                     (str(layer), f"{layer.dst!r} is outside of the working directory of a task")
                 )
@@ -90,7 +96,7 @@ def read_recipe(image: Image | None) -> Recipe:
         if isinstance(layer, layers.WorkDir):
             workdir = layer.path
     return Recipe(
-        _python_of(image.base),
+        python_of(image.base),
         tuple(installations),
         tuple(sources),
         env_vars,
@@ -106,31 +112,44 @@ def layers_not_built(image: Image | None) -> tuple[tuple[str, str], ...]:
 
 def destination(source: Source, workdir: str | None) -> str:
     """Return where a source goes, relative to the working directory."""
-    inside = _inside(source.dst, workdir)
-    assert inside is not None, "read_recipe keeps only sources that have a place"
-    return inside
+    place = inside(source.dst, workdir)
+    assert place is not None, "only sources that have a place are asked about"
+    return place
 
 
-def _python_of(base: layers.Base) -> tuple[int, int] | None:
+def python_of(base: layers.Base) -> tuple[int, int] | None:
+    """Return the minor version of Python that a base says it has, None where it does not say."""
     if isinstance(base, layers.Reference):
         named = _PYTHON.fullmatch(base.uri)
         return (int(named[1]), int(named[2])) if named else None
     return None if isinstance(base, layers.DockerfileBase) else base.python
 
 
-def _inside(path: str, workdir: str | None) -> str | None:
-    """Return the path relative to the working directory, None if it is outside of it."""
+def inside(path: str, workdir: str | None) -> str | None:
+    """Return the path relative to the working directory, None if it is outside of it.
+
+    Args:
+        path: a destination of sources.
+        workdir: the working directory, None for the default one.
+    """
     import posixpath
 
     home = workdir or "/root"
     full = posixpath.normpath(posixpath.join(home, path))
     if full == home:
-        inside = "."
+        relative = "."
     elif full.startswith(home.rstrip("/") + "/"):
-        inside = full[len(home.rstrip("/")) + 1 :]
+        relative = full[len(home.rstrip("/")) + 1 :]
     else:
         return None
-    return inside + "/" if path.endswith("/") and inside != "." else inside
+    return relative + "/" if path.endswith("/") and relative != "." else relative
+
+
+def script_packages(base: layers.UvScript) -> list[layers.PipPackages]:
+    """Return what a script says it needs as layers; none if it needs nothing."""
+    if not base.dependencies:
+        return []
+    return [layers.PipPackages(base.dependencies, extra_index_urls=_script_indexes(base.header))]
 
 
 def _script_indexes(header: str) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ async def run_uv(
         while data := await _line(process.stderr):
             line = data.decode("utf-8", "replace").rstrip()
             # which environment is told by us, in our words
-            if line.startswith("Using Python ") or (not line and not lines):
+            if line.startswith(("Using Python ", "Using CPython ")) or (not line and not lines):
                 continue
             lines.append(line)
             on_line(line)

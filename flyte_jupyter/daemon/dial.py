@@ -1,0 +1,118 @@
+"""A connection to the engine of our own, for a stream that is no answer to a request."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import weakref
+from urllib.parse import quote, urlencode, urlsplit
+
+from flyte_jupyter.daemon.endpoints import Endpoint
+from flyte_jupyter.errors import TargetError
+
+__all__ = ["dial", "open_attached"]
+
+MOST_HEAD = 64 * 1024
+
+
+def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
+    """Connect to an engine.
+
+    Args:
+        endpoint: where it listens.
+        seconds: how long that, and each answer, may take.
+
+    Raises:
+        OSError: it does not answer.
+    """
+    if endpoint.socket is not None:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(seconds)
+        try:
+            connection.connect(endpoint.socket)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+    split = urlsplit(endpoint.url)
+    if split.scheme == "ssh":
+        return _by_ssh(split.username, split.hostname or "", split.port)
+    encrypted = bool(endpoint.ca or endpoint.cert)
+    plain = socket.create_connection(
+        (split.hostname or "localhost", split.port or (2376 if encrypted else 2375)), seconds
+    )
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return _encrypted(plain, endpoint, split.hostname) if encrypted else plain
+
+
+def _encrypted(plain: socket.socket, endpoint: Endpoint, host: str | None) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=endpoint.ca or None)
+    if not endpoint.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if endpoint.cert and endpoint.key:
+        context.load_cert_chain(endpoint.cert, endpoint.key)
+    try:
+        return context.wrap_socket(plain, server_hostname=host)
+    except OSError:
+        plain.close()
+        raise
+
+
+def _by_ssh(user: str | None, host: str, port: int | None) -> socket.socket:
+    """Let the docker command of the other machine connect us, as the one here does it."""
+    ours, theirs = socket.socketpair()
+    where = [*(["-p", str(port)] if port else []), f"{user}@{host}" if user else host]
+    with theirs:
+        process = subprocess.Popen(
+            ["ssh", "-o", "BatchMode=yes", *where, "docker", "system", "dial-stdio"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # an interrupt in the terminal is not for it
+        )
+    weakref.finalize(ours, _reap, process)
+    return ours
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()
+
+
+def open_attached(
+    connection: socket.socket, version: str, container: str, *, with_input: bool
+) -> None:
+    """Turn a connection into the stream that is attached to a container.
+
+    Args:
+        connection: one that was dialled; it is closed if this fails.
+        version: of the engine's API.
+        container: name or id.
+        with_input: whether the standard input is attached as well as the outputs.
+
+    Raises:
+        TargetError: the engine refuses.
+        OSError: it does not answer.
+    """
+    query = {"stream": 1, "stdout": 1, "stderr": 1, "stdin": int(with_input)}
+    head = (
+        f"POST /v{version}/containers/{quote(container)}/attach?{urlencode(query)} HTTP/1.1\r\n"
+        "Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
+    )
+    try:
+        connection.sendall(head.encode("ascii"))
+        answer = bytearray()
+        while not answer.endswith(b"\r\n\r\n"):
+            # a byte at a time: what follows the head is the stream's
+            byte = connection.recv(1)
+            if not byte or len(answer) > MOST_HEAD:
+                raise TargetError("The Docker engine ended a connection in the middle of a word.")
+            answer += byte
+        line = answer.split(b"\r\n", 1)[0].decode("latin-1")
+        if line.split(" ", 2)[1] not in ("101", "200"):
+            raise TargetError(f"The Docker engine does not attach to {container}: {line}.")
+    except BaseException:
+        connection.close()
+        raise

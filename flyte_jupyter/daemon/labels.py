@@ -1,0 +1,26 @@
+"""The labels on everything that this package makes in a Docker engine."""
+
+from __future__ import annotations
+
+from flyte_jupyter.store.owners import owner
+
+__all__ = ["ENVIRONMENT", "IMAGE", "KIND", "OWNER", "labels"]
+
+OWNER = "flyte_jupyter.owner"
+KIND = "flyte_jupyter.kind"
+ENVIRONMENT = "flyte_jupyter.environment"
+# what an image that was built holds, in words
+IMAGE = "flyte_jupyter.image"
+
+
+def labels(kind: str, environment: str = "") -> dict[str, str]:
+    """Return the labels of something that this kernel makes.
+
+    Args:
+        kind: ``worker``, ``network``, ``probe`` or ``build``.
+        environment: the environment that it is for.
+    """
+    pairs = {OWNER: owner(), KIND: kind}
+    if environment:
+        pairs[ENVIRONMENT] = environment
+    return pairs
