@@ -1,14 +1,23 @@
-"""What all tests share: folders of their own, other Pythons, and what a skip means."""
+"""What all tests share: folders of their own, other Pythons, an engine, and what a skip means."""
 
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from flyte_jupyter.daemon import Daemon
+
 CI = os.environ.get("FLYTE_JUPYTER_CI") == "1"
 NEEDS = "needs "
+# what is still being removed when a kernel has been killed is gone after so many seconds
+GONE = 15.0
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +49,98 @@ def needs_python(home: str) -> Callable[[str], str]:
         return found.path
 
     return path
+
+
+@pytest.fixture(scope="session")
+def any_engine(home: str) -> Iterator[Daemon]:
+    """The Docker engine of this machine, whatever images it has; or skips without one."""
+    from flyte_jupyter.daemon import connect
+    from flyte_jupyter.errors import TargetError
+
+    try:
+        daemon = connect()
+    except TargetError as error:
+        pytest.skip(f"{NEEDS}a Docker engine: {error}")
+    yield daemon
+    daemon.close()
+
+
+@pytest.fixture(scope="session")
+def needs_image(any_engine: Daemon) -> Callable[[str], str]:
+    """A function that returns the name of an image that the engine has, or skips without it."""
+    from docker.errors import ImageNotFound
+
+    def name(image: str) -> str:
+        try:
+            any_engine.api.inspect_image(image)
+        except ImageNotFound:
+            pytest.skip(f"{NEEDS}the image {image}: run .ci/base_images.py, or docker pull {image}")
+        return image
+
+    return name
+
+
+@pytest.fixture(scope="session")
+def docker_engine(any_engine: Daemon, needs_image: Callable[[str], str]) -> Daemon:
+    """The Docker engine of this machine with the default base image, or skips without it."""
+    needs_image("python:{}.{}-slim".format(*sys.version_info))
+    return any_engine
+
+
+@pytest.fixture(scope="session")
+def leftovers(any_engine: Daemon, home: str) -> Callable[[float], list[str]]:
+    """A function that lists what this process, or one that has ended, made since a time and left.
+
+    Other processes of this machine may be at work with the same engine: what they made is theirs
+    as long as they live.
+    """
+    from flyte_jupyter.store.owners import is_alive, owner
+    from flyte_jupyter.store.scratch import scratch_folders
+
+    label, separator = "flyte_jupyter.owner", "+"
+    client = any_engine.fresh()
+
+    def ownerless(who: str) -> bool:
+        return who == owner() or is_alive(who) is False
+
+    def found(since: float) -> Iterator[str]:
+        for kind, rows in (
+            ("container", client.containers(all=True, filters={"label": label})),
+            ("network", client.networks(filters={"label": label})),
+            ("volume", client.volumes(filters={"label": label})["Volumes"] or []),
+        ):
+            for row in rows:
+                # both are seconds, one of them rounded down
+                created = row["Created"] if kind == "container" else _seconds(row)
+                if created >= int(since) and ownerless(row["Labels"][label]):
+                    yield f"{kind} {row.get('Names') or row['Name']} {row['Labels']}"
+        for path, who in scratch_folders():
+            if path.stat().st_mtime >= since and ownerless(who):
+                yield f"folder {path}"
+        for path in Path(home).rglob(f"*{separator}*"):
+            if path.is_dir() and ownerless(path.name.replace(separator, ":")):
+                yield f"folder {path}"
+
+    return lambda since: list(found(since))
+
+
+def _seconds(row: dict[str, str]) -> float:
+    from datetime import datetime
+
+    # of the digits of a second more are written than Python reads
+    text = row.get("Created") or row["CreatedAt"]
+    return datetime.fromisoformat(text[:19] + "+00:00").timestamp()
+
+
+@pytest.fixture
+def nothing_left(leftovers: Callable[[float], list[str]]) -> Iterator[None]:
+    """Holds that a test leaves nothing in the engine and no folder; ask for it before a kernel."""
+    start = time.time()
+    yield
+    limit = time.monotonic() + GONE
+    while (left := leftovers(start)) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert left == []
 
 
 @pytest.hookimpl(wrapper=True)
