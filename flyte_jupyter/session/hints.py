@@ -1,4 +1,4 @@
-"""What the kernel knows that the container does not: hints for errors of the user's code."""
+"""What only the kernel knows: hints for errors of the user's code, beside those of `diagnose`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 
-from flyte_jupyter.spec.packages import package_of
-
 __all__ = ["hint_for"]
-
-
-def _missing_module(match: re.Match[str], _: Mapping[str, str]) -> str:
-    package = package_of(match.group(1))
-    return (
-        f"The task's image lacks {package!r}: add it with --pip {package}, or "
-        f'image=flyte.Image.from_debian_base().with_pip_packages("{package}").'
-    )
 
 
 def _missing_variable(match: re.Match[str], environ: Mapping[str, str]) -> str:
@@ -42,7 +32,6 @@ def _missing_file(match: re.Match[str], _: Mapping[str, str]) -> str:
 Row = tuple[str, re.Pattern[str], Callable[[re.Match[str], Mapping[str, str]], str]]
 
 HINTS: tuple[Row, ...] = (
-    ("ModuleNotFoundError", re.compile(r"No module named '([\w.]+)'"), _missing_module),
     ("KeyError", re.compile(r"^'(\w+)'$"), _missing_variable),
     ("FileNotFoundError", re.compile(r"No such file or directory: '(.+)'"), _missing_file),
 )

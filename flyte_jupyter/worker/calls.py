@@ -227,8 +227,8 @@ class Runner:
             "final": isinstance(error, errors.NonRecoverableError),
         }
         if os.getppid() == FIRST_PROCESS:
-            header["oom_kills"] = oom_kills() - self._oom_kills
-            self._oom_kills += header["oom_kills"]
+            before, self._oom_kills = self._oom_kills, oom_kills()
+            header["oom_kills"] = self._oom_kills - before
         packed = pack(encode_exception(error, text))
         return lambda: self._link.send_value(Kind.ERROR, frame.call, header, packed)
 
