@@ -67,8 +67,8 @@ def _by_ssh(user: str | None, host: str, port: int | None) -> socket.socket:
     with theirs:
         process = subprocess.Popen(
             ["ssh", "-o", "BatchMode=yes", *where, "docker", "system", "dial-stdio"],
-            stdin=theirs,
-            stdout=theirs,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # an interrupt in the terminal is not for it
         )

@@ -9,27 +9,21 @@ from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from flyte_jupyter.errors import TargetError
-from flyte_jupyter.store.folders import cache_folder
 from flyte_jupyter.targets.docker import launch
 from flyte_jupyter.targets.docker.containers import Container
 from flyte_jupyter.targets.docker.events import Events
-from flyte_jupyter.targets.docker.gate import Arrival, Gate
+from flyte_jupyter.targets.docker.gate import Arrival
 from flyte_jupyter.targets.docker.labels import labels
 from flyte_jupyter.targets.docker.network import Holder, Namespaces
-from flyte_jupyter.targets.docker.words import Words
+from flyte_jupyter.targets.docker.ways import ByAttachment, ByGate, Way
 from flyte_jupyter.targets.protocol import StartRequest
-from flyte_jupyter.targets.runtime import guest_runtime
 
 if TYPE_CHECKING:
-    from flyte_jupyter.images.containers import ContainerImage
-
     from flyte_jupyter.daemon.connect import Daemon
+    from flyte_jupyter.images.containers import ContainerImage
 
 __all__ = ["Fleet"]
 
-# A container that has started and is not heard of is given up after so many seconds.
-ARRIVAL = 60.0
 LEAVING = 10.0
 HOLDER_MEMORY = 64 << 20
 
@@ -45,7 +39,7 @@ class Fleet:
         self._loop = asyncio.get_running_loop()
         self._daemon = daemon
         self._launcher = launch.Launcher(daemon)
-        self._gate = Gate(cache_folder() / "gates")
+        self._way: Way = ByGate() if daemon.local else ByAttachment()
         self._events = Events(daemon.fresh(None), self._happened, self._events_lost)
         self._events.listen()
         self._network = Namespaces(self._hold)
@@ -70,16 +64,17 @@ class Fleet:
         Raises:
             TargetError: it cannot be started.
         """
-        from flyte_jupyter.targets.docker.limits import host_config
+        from flyte_jupyter.targets.docker import limits
 
         group, network = request.group, request.network
-        host = host_config(request, self._daemon)
+        host = limits.host_config(request, self._daemon)
         host["NetworkMode"] = self._network.join(group, network, image)
-        program = (*image.python, "-c", launch.bootstrap(bool(image.packages)))
-        environ = (*image.environ, *request.environ)
+        boot = launch.bootstrap(self._way.module, bool(image.packages))
+        environ = {**dict(image.environ), **limits.environ(request, self._daemon)}
+        environ.update(request.environ)
         try:
             container, arrival = await self._launch(
-                image, program, environ, labels("worker", group), host
+                image, ("-c", boot), environ, labels("worker", group), host, self._way.archive()
             )
         except BaseException:
             self._network.leave(group, network)
@@ -105,9 +100,9 @@ class Fleet:
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
         }
-        program = (*image.python, "-I", "-S", "-c", launch.waiting())
+        program = ("-I", "-S", "-c", self._way.waiting)
         container, (connection, _) = await self._launch(
-            image, program, (), labels("network", group), host
+            image, program, {}, labels("network", group), host, None
         )
         container.gone.add_done_callback(lambda _: connection.close())
         return Holder(container.label, container.kill)
@@ -116,16 +111,24 @@ class Fleet:
         self,
         image: ContainerImage,
         program: tuple[str, ...],
-        environ: tuple[tuple[str, str], ...],
-        marks: dict[str, str],
+        environ: Mapping[str, str],
+        marks: Mapping[str, str],
         host: dict[str, Any],
+        archive: bytes | None,
     ) -> tuple[Container, Arrival]:
         """Start a container; return it with the control socket of its first process."""
         name = f"{self._prefix}-{next(self._names)}"
-        token, arrived = self._gate.expect()
-        host["Binds"] = [*host.get("Binds", ()), *self._binds(image)]
-        user = self._daemon.user()
-        body = launch.request_body(image.image, (*program, token), environ, marks, host, user)
+        ticket = self._way.ticket()
+        host["Binds"] = self._way.binds(image)
+        body = launch.request_body(
+            image.image,
+            (*image.python, *program, *ticket.arguments),
+            environ,
+            marks,
+            host,
+            self._daemon.user(),
+            with_input=self._way.with_input,
+        )
         container = Container(
             name,
             kill=lambda: self._spawn(self._call(self._launcher.kill, name)),
@@ -136,51 +139,26 @@ class Fleet:
         self._containers[name] = container
         try:
             stream = await self._loop.run_in_executor(
-                self._launcher.starts, self._launcher.start, name, body
+                self._launcher.starts, self._launcher.start, name, body, archive
             )
         except Exception as error:
             self._containers.pop(name, None)
-            arrived.cancel()
+            ticket.drop()
             raise self._explained(error, image) from None
         except asyncio.CancelledError:
-            arrived.cancel()
+            ticket.drop()
             self._spawn(self._call(self._launcher.remove, name))
             raise
-        words = Words(stream)
-        container.said = words.text
-        container.gone.add_done_callback(lambda _: words.close())
         try:
-            return container, await self._arrival(container, arrived, words)
+            return container, await ticket.meet(container, stream)
         except BaseException:
             container.kill()
             raise
-
-    async def _arrival(
-        self, container: Container, arrived: asyncio.Future[Arrival], words: Words
-    ) -> Arrival:
-        """Wait until a container has reached the kernel, or has failed to."""
-        waiting = [arrived, container.died, words.ended]
-        await asyncio.wait(waiting, timeout=ARRIVAL, return_when=asyncio.FIRST_COMPLETED)
-        if arrived.done() and not arrived.cancelled():
-            return arrived.result()
-        arrived.cancel()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(container.died), 2)
-        code = container.died.result() if container.died.done() else None
-        raise _never_came(container.label, code, words.text())
 
     def _explained(self, error: Exception, image: ContainerImage) -> Exception:
         from flyte_jupyter.daemon.failures import explained
 
         return explained(error, image=image.reference)
-
-    def _binds(self, image: ContainerImage) -> list[str]:
-        pairs = [(guest_runtime(), launch.RUNTIME), (str(self._gate.folder), launch.GATE)]
-        if image.packages:
-            pairs.append((image.packages, launch.PACKAGES))
-        if image.files:
-            pairs.append((image.files, launch.FILES))
-        return [f"{here}:{there}:ro" for here, there in pairs]
 
     # what is heard
 
@@ -222,15 +200,5 @@ class Fleet:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LEAVING)
         self._events.close()
-        self._gate.close()
+        self._way.close()
         await asyncio.to_thread(self._launcher.close)
-
-
-def _never_came(name: str, code: int | None, words: str) -> TargetError:
-    lines = words.splitlines()
-    how = "never reached the notebook" if code is None else f"ended with status {code} at its start"
-    return TargetError(
-        f"The container {name} {how}.",
-        evidence=lines[-5:],
-        remedy="Its image may lack what Python needs: try it with docker run.",
-    )

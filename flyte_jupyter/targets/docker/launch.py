@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-
-from flyte_jupyter.errors import TargetError
-from flyte_jupyter.targets.docker.gate import NAME
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon.connect import Daemon
@@ -22,10 +18,11 @@ __all__ = [
     "PACKAGES",
     "RUNTIME",
     "SCRATCH",
+    "WAIT_AT_GATE",
+    "WAIT_AT_INPUT",
     "Launcher",
     "bootstrap",
     "request_body",
-    "waiting",
 ]
 
 HOME = "/opt/flyte_jupyter"
@@ -46,36 +43,33 @@ if {packages!r}:
     site.addsitedir({packages!r})
     sys.path.sort(key=old.__contains__)
 sys.path.insert(0, {runtime!r})
-from flyte_jupyter.worker.container import main
-main({address!r}, sys.argv[1])
+from flyte_jupyter.worker.{module} import main
+main(*sys.argv[1:])
 """
-
-
-def bootstrap(packages: bool) -> str:
-    """Return the program that the first process of a container runs; its argument is a token.
-
-    Args:
-        packages: whether a folder of packages is mounted.
-    """
-    return BOOT.format(
-        packages=PACKAGES if packages else "", runtime=RUNTIME, address=f"{GATE}/{NAME}"
-    )
-
-
-# It only waits until the kernel lets go of it.
-WAIT = """\
+# These only wait until the kernel lets go of them.
+WAIT_AT_GATE = """\
 import socket, sys
 kernel = socket.socket(socket.AF_UNIX)
-kernel.connect({address!r})
-kernel.sendall(sys.argv[1].encode() + b"\\n")
+kernel.connect(sys.argv[1])
+kernel.sendall(sys.argv[2].encode() + b"\\n")
 while kernel.recv(1024):
+    pass
+"""
+WAIT_AT_INPUT = """\
+import sys
+while sys.stdin.buffer.read(1024):
     pass
 """
 
 
-def waiting() -> str:
-    """Return the program of a container that only holds a namespace; its argument is a token."""
-    return WAIT.format(address=f"{GATE}/{NAME}")
+def bootstrap(module: str, packages: bool) -> str:
+    """Return the program that the first process of a worker's container runs.
+
+    Args:
+        module: ``"container"`` or ``"attached"``.
+        packages: whether a folder of packages is mounted.
+    """
+    return BOOT.format(packages=PACKAGES if packages else "", runtime=RUNTIME, module=module)
 
 
 class Launcher:
@@ -103,30 +97,33 @@ class Launcher:
             self._clients.append(client)
         return client
 
-    def start(self, name: str, body: Mapping[str, Any]) -> socket.socket:
+    def start(
+        self, name: str, body: Mapping[str, Any], archive: bytes | None = None
+    ) -> socket.socket:
         """Create, attach and start a container.
 
         Args:
             name: its name.
             body: what the engine is sent.
+            archive: unpacked into it before it starts.
 
         Returns:
-            The stream of what it writes.
+            The attached stream, with the container's input if it has one.
 
         Raises:
             docker.errors.APIError: the engine refuses.
+            TargetError: it does not attach to the container.
+            OSError: it does not answer.
         """
         api = self.api()
-        created = api._result(
-            api._post_json(api._url("/containers/create"), data=body, params={"name": name}), True
-        )
+        created = api._post_json(api._url("/containers/create"), data=body, params={"name": name})
+        container = api._result(created, True)["Id"]
         try:
-            attached = api.attach_socket(
-                created["Id"], params={"stdout": 1, "stderr": 1, "stream": 1}
-            )
-            stream = _own_socket(attached)
+            if archive is not None:
+                api.put_archive(container, "/", archive)
+            stream = self._daemon.attach(container, with_input=bool(body.get("OpenStdin")))
             try:
-                api.start(created["Id"])
+                api.start(container)
             except BaseException:
                 stream.close()
                 raise
@@ -174,28 +171,15 @@ class Launcher:
             client.close()
 
 
-def _own_socket(attached: Any) -> socket.socket:
-    """Return the socket of an attached stream, apart from the client that opened it."""
-    raw = getattr(attached, "_sock", attached)
-    try:
-        own = socket.socket(fileno=os.dup(raw.fileno()))
-    except (OSError, AttributeError) as error:
-        raise TargetError(f"The stream of a container cannot be taken: {error}.") from None
-    attached.close()
-    response = getattr(attached, "_response", None)
-    if response is not None:
-        with contextlib.suppress(ValueError):  # its file was closed just now
-            response.close()
-    return own
-
-
 def request_body(
     image: str,
     command: Sequence[str],
-    environ: Sequence[tuple[str, str]],
+    environ: Mapping[str, str],
     labels: Mapping[str, str],
     host: Mapping[str, Any],
     user: str,
+    *,
+    with_input: bool,
 ) -> dict[str, Any]:
     """Return what the engine is sent to create a container.
 
@@ -206,14 +190,18 @@ def request_body(
         labels: its labels.
         host: limits, mounts and the like.
         user: whom it runs as.
+        with_input: whether it reads its standard input; when that is let go of, it ends.
     """
     return {
         "Image": image,
         "Entrypoint": list(command),
         "Cmd": [],
-        "Env": [f"{name}={value}" for name, value in environ],
+        "Env": [f"{name}={value}" for name, value in environ.items()],
         "Labels": dict(labels),
         "User": user,
+        "OpenStdin": with_input,
+        "StdinOnce": with_input,
+        "AttachStdin": with_input,
         "AttachStdout": True,
         "AttachStderr": True,
         "WorkingDir": "/",

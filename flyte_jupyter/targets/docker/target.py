@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-from flyte_jupyter.targets.docker.capabilities import capabilities
 
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
+from flyte_jupyter.targets.docker.capabilities import capabilities
 from flyte_jupyter.targets.protocol import (
     Capability,
     Inventory,
@@ -22,9 +21,8 @@ from flyte_jupyter.targets.protocol import (
 )
 
 if TYPE_CHECKING:
-    from flyte_jupyter.images.containers import ContainerImage
-
     from flyte_jupyter.daemon.connect import Daemon
+    from flyte_jupyter.images.containers import ContainerImage
     from flyte_jupyter.targets.docker.containers import Container
     from flyte_jupyter.targets.docker.fleet import Fleet
 
@@ -151,8 +149,15 @@ class DockerTarget:
             self._fleet = Fleet(self.daemon())
         return self._fleet
 
-    async def sweep(self, remove: bool = False) -> list[Leftover]:
-        """List what kernels have made in this engine; remove what those that ended have left."""
+    async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
+        """Return what kernels have made in this engine and is there.
+
+        Args:
+            remove: names of what to remove instead: then that is returned which was removed.
+
+        Raises:
+            TargetError: the engine cannot be asked.
+        """
         from flyte_jupyter.targets.docker.leftovers import sweep
 
         return await asyncio.to_thread(sweep, self.daemon(), remove)
