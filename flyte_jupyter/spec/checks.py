@@ -15,7 +15,7 @@ from flyte_jupyter.spec.naming import (
 from flyte_jupyter.spec.quantity import parse_bytes
 from flyte_jupyter.spec.variables import Variables
 
-__all__ = ["account", "docs", "env_vars", "flag", "include", "inline", "line", "queue"]
+__all__ = ["account", "docs", "env_vars", "flag", "include", "inline", "line", "queue", "target"]
 
 
 def env_vars(value: Any) -> Variables | None:
@@ -68,6 +68,11 @@ def docs(value: Any) -> str | None:
 def queue(value: Any) -> str | None:
     """Return ``queue=`` if it can name one."""
     return None if value is None else check_label("queue", value)
+
+
+def target(value: Any) -> str | None:
+    """Return ``target=`` if it can name one; whether there is such a target shows in a run."""
+    return None if value is None else check_label("target", value)
 
 
 def account(value: Any) -> str | None:

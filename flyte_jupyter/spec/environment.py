@@ -43,6 +43,7 @@ class TaskEnvironment:
         max_inline_io_bytes: how much all inputs, or all outputs, of a task may be inline, in bytes
             or as a quantity.
         network: False for tasks without network.
+        target: name of the target that its tasks run on, where the run itself names none.
         **spellings: other spellings (``requests``, ``container_image``, ``environment``,
             ``secret_requests``).
 
@@ -86,6 +87,7 @@ class TaskEnvironment:
         service_account: str | None = UNSET,  # type: ignore[assignment]
         max_inline_io_bytes: int | str | None = UNSET,  # type: ignore[assignment]
         network: bool | None = UNSET,  # type: ignore[assignment]
+        target: str | None = UNSET,  # type: ignore[assignment]
         **spellings: Any,
     ) -> None:
         given = {
@@ -106,6 +108,7 @@ class TaskEnvironment:
             "service_account": service_account,
             "max_inline_io_bytes": max_inline_io_bytes,
             "network": network,
+            "target": target,
             **spellings,
         }
         # a parameter given as None is one that is not set, as in every generation of Flyte
@@ -202,7 +205,8 @@ class TaskEnvironment:
             function: the function, sync or async.
             **fields: ``retries``, ``timeout``, ``cache``, ``short_name``, ``docs``, ``queue``,
                 ``interruptible``, ``max_inline_io_bytes``, ``pod_template``, ``service_account``,
-                ``report``, ``entrypoint``, ``resources``, ``env_vars``, ``secrets``. None inherits.
+                ``report``, ``entrypoint``, ``resources``, ``env_vars``, ``secrets``, ``target``.
+                None inherits.
 
         Returns:
             The task, or a decorator.

@@ -157,6 +157,11 @@ FIELD_TABLE: dict[str, FieldRow] = {
     "report": FieldRow(
         checks.flag("report"), _CALLS, elsewhere="it belongs to a task; write it on @env.task"
     ),
+    "target": FieldRow(
+        checks.target,
+        frozenset(LEVELS) - {"run"},
+        elsewhere="it is said of a whole run; write with_runcontext(target=...)",
+    ),
     "entrypoint": FieldRow(
         checks.flag("entrypoint"), _CALLS, elsewhere="it belongs to a task; write it on @env.task"
     ),

@@ -69,6 +69,7 @@ class Settings:
         service_account: account that the pod runs under.
         max_inline_io_bytes: how much all inputs, or all outputs, may be inline, in bytes.
         network: False for no network.
+        target: where it runs, whatever the target of the session is.
         report: whether it makes a report.
         entrypoint: whether it is a way into its program, for displays.
     """
@@ -91,6 +92,7 @@ class Settings:
     service_account: str | None = None
     max_inline_io_bytes: int | None = None
     network: bool | None = None
+    target: str | None = None
     report: bool | None = None
     entrypoint: bool | None = None
 

@@ -24,6 +24,7 @@ FULL = TaskEnvironment(
     reusable=ReusePolicy(),
     queue="q",
     interruptible=True,
+    target="docker",
     include=["data.csv"],
     pod_template="pod",
     service_account="me",

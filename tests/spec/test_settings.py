@@ -50,6 +50,7 @@ FULL = merge_settings(
     reusable=ReusePolicy((1, 4), idle_ttl=60, scope="run"),
     queue="gpu",
     interruptible=True,
+    target="docker",
     include=["data.csv"],
     pod_template=PodTemplate({"nodeSelector": {"a": "b"}}, labels={"x": "y"}),
     service_account="trainer",

@@ -57,6 +57,7 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
     "secrets": _secrets,
     "service_account": _ignored("there are no service accounts on this machine"),
     "short_name": _honoured,
+    "target": _honoured,
     "timeout": _honoured,
 }
 
