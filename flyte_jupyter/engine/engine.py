@@ -28,6 +28,7 @@ from flyte_jupyter.wire.exchange import Packed
 __all__ = ["Engine"]
 
 LEASE_PERIOD = 5.0
+KEEPING = 5.0
 
 
 class Engine:
@@ -150,6 +151,16 @@ class Engine:
             run.subscribers.append(callback)
 
         self._loop.call_soon_threadsafe(begin)
+
+    def keep(self) -> None:
+        """Return once all that is known so far is written down."""
+        written = threading.Event()
+
+        def write() -> None:
+            self.journal.when_kept(written.set)
+
+        self._loop.call_soon_threadsafe(write)
+        written.wait(KEEPING)
 
     # on the engine's thread
 

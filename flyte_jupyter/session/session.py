@@ -25,6 +25,7 @@ __all__ = [
     "configure",
     "default_target",
     "engine",
+    "keep",
     "make_target",
     "shut_down",
     "target_names",
@@ -220,6 +221,13 @@ def engine() -> Engine:
             targets = {name: partial(_make, name) for name in TARGETS}
             _engine = Engine(targets, _config.state or state_folder())
         return _engine
+
+
+def keep() -> None:
+    """Have all that the engine knows so far written down, if one runs."""
+    running = _engine
+    if running is not None and running.alive:
+        running.keep()
 
 
 def shut_down() -> None:
