@@ -15,6 +15,8 @@ __all__ = ["Container"]
 
 # What is left unsaid after a container was lost is asked of the engine after so many seconds.
 PATIENCE = 3.0
+# A first process that has not ended its container after so many seconds does not listen.
+DEAF = 1.5
 BODY = 1
 
 
@@ -66,6 +68,20 @@ class Container:
         line = {"op": "spawn", "id": BODY, "config": dict(config), "memory": None}
         self._control.say(line, theirs.detach())
 
+    def keep(self, connection: socket.socket) -> None:
+        """Keep a container that only waits: it ends when this lets go of it.
+
+        Args:
+            connection: its control socket.
+        """
+        self._stream = connection
+        self.died.add_done_callback(lambda _: self._let_go())
+
+    def _let_go(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
     async def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Attach the stream of frames to a protocol."""
         stream, self._stream = self._stream, None
@@ -84,8 +100,18 @@ class Container:
 
     def kill(self) -> None:
         """End the container with all that runs in it, at once."""
-        if not self._killed and not self.died.done():
-            self._killed = True
+        if self._killed or self.died.done():
+            return
+        self._killed = True
+        if self._control is None:
+            self._let_go()
+        elif self._control.open:
+            # the first process is quicker than the engine, and tells what was used
+            self._control.say({"op": "kill", "id": BODY})
+        self._loop.call_later(DEAF, self._kill_if_there)
+
+    def _kill_if_there(self) -> None:
+        if not self.died.done():
             self._kill()
 
     # what is heard of it
@@ -157,8 +183,6 @@ class Container:
         """Let go of what ties the kernel to it; a container that still runs ends by that."""
         if self._control is not None:
             self._control.end()
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        self._let_go()
         if not self.exited.done():
             self.exited.set_result(ExitRecord(cause="engine"))

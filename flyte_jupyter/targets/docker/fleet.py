@@ -104,7 +104,7 @@ class Fleet:
         container, (connection, _) = await self._launch(
             image, program, {}, labels("network", group), host, None
         )
-        container.gone.add_done_callback(lambda _: connection.close())
+        container.keep(connection)
         return Holder(container.label, container.kill)
 
     async def _launch(
@@ -189,14 +189,13 @@ class Fleet:
 
     async def close(self) -> None:
         """End every container, and wait until nothing of them is left."""
-        await self._network.close()
+        self._network.close()
         containers = list(self._containers.values())
-        for container in containers:
-            container.kill()
-        if containers and self._events.open:
-            await asyncio.wait([c.gone for c in containers], timeout=LEAVING)
+        # what loses its kernel ends by itself, which needs no call and no thread
         for container in containers:
             container.leave()
+        if containers and self._events.open:
+            await asyncio.wait([c.gone for c in containers], timeout=LEAVING)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LEAVING)
         self._events.close()

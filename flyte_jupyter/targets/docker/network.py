@@ -87,7 +87,9 @@ class Namespaces:
 
     def leave(self, group: str, network: bool) -> None:
         """Note that a container which had joined has ended."""
-        one = self._groups[group, network]
+        one = self._groups.get((group, network))
+        if one is None:
+            return  # all were ended
         one.users -= 1
         if not one.users and one.idle is None:
             one.idle = self._loop.call_later(IDLE, self._idle, one)
@@ -104,7 +106,7 @@ class Namespaces:
             if one.holder is not None and one.holder.name == name:
                 one.holder = None
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End every holder."""
         for one in self._groups.values():
             if one.task is not None:
