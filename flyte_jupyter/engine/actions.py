@@ -276,14 +276,14 @@ class Conductor:
                 f"{parent.unit.name} calls {name!r}, which was not shipped with this run.",
                 remedy="Call the task by its own name in the body, so that it is found.",
             )
-            self._answer(hand, frame.call, _failed(error))
+            self._answer(hand, frame.call, _failed(error), attempt.offered)
             return
         try:
             settings = _child_settings(unit.settings, parent.run, header.get("overrides"))
             what = f"The inputs of {unit.name}"
             check_size(header.get("inline", 0), settings.max_inline_io_bytes, what)
         except (SpecError, InlineIOMaxBytesBreached) as error:
-            self._answer(hand, frame.call, _failed(error))
+            self._answer(hand, frame.call, _failed(error), attempt.offered)
             return
         inputs = hand.peer.value(frame)
         child = parent.run.new_action(parent, unit, settings, inputs)
@@ -296,7 +296,7 @@ class Conductor:
             hand.children.pop(frame.call, None)
             if claim is not None and self._admission is not None:
                 self._admission.resumes(claim)
-            attempt.offered.extend(self._answer(hand, frame.call, outcome))
+            self._answer(hand, frame.call, outcome, attempt.offered)
 
         child.on_done = answered
         if inputs.complete:
@@ -309,9 +309,10 @@ class Conductor:
             child.inputs = await hand.peer.collect(child.inputs)
             self._start(child)
 
-    def _answer(self, hand: Hand, call: int, outcome: Outcome) -> list[str]:
+    def _answer(self, hand: Hand, call: int, outcome: Outcome, offered: list[str]) -> None:
         if outcome.output is not None:
-            return hand.peer.send_value(Kind.RESULT, call, {}, outcome.output)
+            hand.peer.send_value(Kind.RESULT, call, {}, outcome.output, offered)
+            return
         failure = outcome.failure
         assert failure is not None
         header = {
@@ -320,7 +321,11 @@ class Conductor:
             "traceback": failure.traceback,
             "remedy": failure.remedy,
         }
-        return hand.peer.send_value(Kind.ERROR, call, header, failure.packed)
+        hand.peer.send_value(Kind.ERROR, call, header, failure.packed, offered)
+
+    def tidy(self) -> None:
+        """Give back what workers have lent and nobody here needs any more."""
+        self._pool.tidy()
 
 
 def _failed(error: BaseException) -> Outcome:

@@ -168,8 +168,7 @@ class Carrier:
             header["files"] = unit.files[0]
         if unit.secrets:
             header["secrets"] = dict(unit.secrets)
-        offered = hand.peer.send_value(Kind.CALL, attempt.number, header, action.inputs)
-        attempt.offered.extend(offered)
+        hand.peer.send_value(Kind.CALL, attempt.number, header, action.inputs, attempt.offered)
 
     async def conclude(self, attempt: Attempt, frame: Frame | None) -> Packed | Failure:
         """Return what an answer means, with all of it fetched; ``None`` is a lost stream."""

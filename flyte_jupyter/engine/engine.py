@@ -12,6 +12,7 @@ import contextlib
 import json
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from flyte_jupyter.errors import EngineError
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.targets.protocol import Target
 from flyte_jupyter.wire.exchange import Packed
+from flyte_jupyter.wire.segments import process_segments
 
 __all__ = ["Engine"]
 
@@ -52,7 +54,7 @@ class Engine:
         self._started.wait()
         if self._failure is not None:
             raise self._failure
-        atexit.register(self.close)
+        _at_exit(self)
 
     def _main(self) -> None:
         try:
@@ -73,6 +75,11 @@ class Engine:
 
     def _renew(self) -> None:
         self.journal.renew_lease()
+        segments = process_segments()
+        if segments is not None:
+            segments.tidy()
+            for conductor in self._conductors.values():
+                conductor.tidy()
         self._loop.call_later(LEASE_PERIOD, self._renew)
 
     @property
@@ -222,7 +229,6 @@ class Engine:
         """Abort what runs, end every worker and close the journal."""
         if not self.alive:
             return
-        atexit.unregister(self.close)
         future = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
         with contextlib.suppress(TimeoutError):  # the supervisors end with this process anyway
             future.result(10)
@@ -232,3 +238,19 @@ class Engine:
     async def _close(self) -> None:
         for conductor in self._conductors.values():
             await conductor.close()
+
+
+def _at_exit(engine: Engine) -> None:
+    """Have an engine closed when the interpreter ends, while threads can still be asked for help.
+
+    What `atexit` runs comes after executors have stopped, and their threads end what is elsewhere.
+    """
+    known = weakref.ref(engine)
+
+    def close() -> None:
+        engine = known()
+        if engine is not None:
+            engine.close()
+
+    before_threads = getattr(threading, "_register_atexit", atexit.register)
+    before_threads(close)

@@ -21,12 +21,15 @@ from typing import Any
 
 from flyte_jupyter.errors import EngineError
 from flyte_jupyter.wire.exchange import Packed
+from flyte_jupyter.wire.segments import process_segments
 
-__all__ = ["KEPT_AT_ONCE", "Journal", "dump_value", "load_value"]
+__all__ = ["KEPT_AT_ONCE", "Journal", "dump_value", "load_value", "write_value"]
 
 VERSION = 1
 KEPT_AT_ONCE = 1 << 20
 LEASE = 15.0
+# of a large value, what is written with one call
+PIECE = 16 << 20
 # What began is committed after this many seconds at the latest; what ended, before it is shown.
 PATIENCE = 0.01
 REMOTE_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "lustre", "gpfs", "ceph", "afs")
@@ -206,6 +209,28 @@ def dump_value(packed: Packed) -> bytes:
     parts = [bytes(part) for part in (packed.tree, *packed.buffers)]  # type: ignore[arg-type]
     head = json.dumps([len(p) for p in parts]).encode()
     return b"".join([len(head).to_bytes(4, "little"), head, *parts])
+
+
+def write_value(packed: Packed, fd: int) -> None:
+    """Write a value to a file, in the form of :func:`dump_value`; what was sent, not what is now.
+
+    Args:
+        packed: the value; the user may be changing what was decoded from it.
+        fd: descriptor of the file.
+    """
+    segments = process_segments()
+    parts = [packed.tree, *packed.buffers]
+    head = json.dumps([memoryview(p).nbytes for p in parts]).encode()  # type: ignore[arg-type]
+    _write(fd, len(head).to_bytes(4, "little") + head)
+    for part in parts:
+        if segments is None or not segments.write_to(fd, part):
+            _write(fd, part)
+
+
+def _write(fd: int, data: Any) -> None:
+    view = memoryview(data).cast("B") if len(data) else memoryview(b"")
+    while view:
+        view = view[os.write(fd, view[:PIECE]) :]
 
 
 def load_value(block: bytes) -> Packed:

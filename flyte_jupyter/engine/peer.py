@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flyte_jupyter.errors import ProtocolError, RuntimeSystemError
-from flyte_jupyter.wire.exchange import Outbox, Packed, lay_out, piece_for, pieces, unpack_slots
+from flyte_jupyter.wire.channels import Channel
+from flyte_jupyter.wire.exchange import Outbox, Packed, lay_out, piece_for, pieces, value_of
 from flyte_jupyter.wire.frames import PROTOCOL, Frame, FrameDecoder, Kind, encode_frame
+from flyte_jupyter.wire.segments import SHARED_FROM, process_segments
 from flyte_jupyter.wire.values import Ref
+
+if TYPE_CHECKING:
+    from flyte_jupyter.store.streams import SocketTransport
 
 __all__ = ["Peer", "StreamLost"]
 
@@ -38,12 +44,27 @@ class Peer(asyncio.Protocol):
         self.outbox = Outbox("e")
         self.hello: dict[str, Any] | None = None
         self.open = True
+        self._channel: Channel | None = None
+        self._held: list[tuple[int, int, dict[str, Any], Packed | None, list[str]]] | None = None
+        self._greeted = False
+        self._sent = False
 
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        segments = process_segments()
+        if segments is not None and getattr(transport, "carries_descriptors", False):
+            self._channel = Channel(segments)
+
+    def descriptors_received(self, fds: Sequence[int]) -> None:
+        """Keep descriptors for the frame that they came with."""
+        if self._channel is not None:
+            self._channel.arrived(fds)
+        else:
+            for fd in fds:
+                os.close(fd)
 
     def data_received(self, data: bytes) -> None:
         """Hand on every frame that the bytes complete."""
@@ -57,11 +78,15 @@ class Peer(asyncio.Protocol):
                     self._serve(frame)
                 elif frame.kind == Kind.FREE:
                     self.outbox.free(frame.header["ids"])
+                    if self._channel is not None:
+                        self._channel.told(frame.header)
                 elif frame.kind == Kind.HELLO:
                     self._greet(frame)
                 else:
+                    if "shared" in frame.header:
+                        self._map(frame)
                     self._frames(frame)
-        except (ProtocolError, KeyError, TypeError):
+        except (ProtocolError, KeyError, TypeError, AttributeError):
             self.close()
             self.connection_lost(None)
 
@@ -71,6 +96,8 @@ class Peer(asyncio.Protocol):
         if not self.open:
             return
         self.open = False
+        if self._channel is not None:
+            self._channel.close()
         for queue in self._pulls.values():
             queue.put_nowait(None)
         self._lost()
@@ -79,6 +106,22 @@ class Peer(asyncio.Protocol):
         if frame.header.get("protocol") != PROTOCOL:
             raise ProtocolError(f"A worker speaks protocol {frame.header.get('protocol')}.")
         self.hello = frame.header
+        if self._channel is not None and not self.hello.get("segments"):
+            self._channel.close()
+            self._channel = None
+        held, self._held = self._held, None
+        for kind, call, header, packed, offered in held or ():
+            if packed is None:
+                self.send(kind, call, header)
+            else:
+                self.send_value(kind, call, header, packed, offered)
+        if self._sent:
+            self._tell_segments()  # otherwise with the first frame, as an idle worker rehearses
+
+    def _map(self, frame: Frame) -> None:
+        if self._channel is None:
+            raise ProtocolError("A worker lends segments on a stream that carries none.")
+        frame.header["shared"] = self._channel.take(frame.header["shared"])
 
     def _serve(self, frame: Frame) -> None:
         self.send(Kind.DATA, 0, *piece_for(frame.header, self.outbox))
@@ -86,22 +129,70 @@ class Peer(asyncio.Protocol):
     # the engine's side
 
     def send(
-        self, kind: int, call: int = 0, header: dict[str, Any] | None = None, buffers: Any = ()
+        self,
+        kind: int,
+        call: int = 0,
+        header: dict[str, Any] | None = None,
+        buffers: Any = (),
+        fds: Sequence[int] = (),
     ) -> None:
         """Send one frame; nothing happens once the stream has ended."""
-        if self._transport is not None and self.open:
-            parts = encode_frame(kind, call, header, buffers)
-            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        if self._transport is None or not self.open:
+            return
+        if self._held is not None:
+            self._held.append((kind, call, header or {}, None, []))
+            return
+        self._sent = True
+        if self._channel is not None:
+            self._tell_segments()
+        parts = encode_frame(kind, call, header, buffers)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        if fds:
+            cast("SocketTransport", self._transport).write_with(data, fds)
+        else:
+            self._transport.write(data)
 
-    def send_value(self, kind: int, call: int, header: dict[str, Any], packed: Packed) -> list[str]:
-        """Send a frame that carries a value; return the ids of the buffers that it offers."""
-        full, inline, offered = lay_out(header, packed, self.outbox)
-        self.send(kind, call, full, inline)
-        return offered
+    def send_value(
+        self, kind: int, call: int, header: dict[str, Any], packed: Packed, offered: list[str]
+    ) -> None:
+        """Send a frame that carries a value.
+
+        Args:
+            kind: kind of the frame.
+            call: number of the call.
+            header: what else is said.
+            packed: the value.
+            offered: takes the ids of the buffers that are offered for it.
+        """
+        if self._channel is not None and self.hello is None and packed.size >= SHARED_FROM:
+            self._held = self._held or []  # until the worker has said what it can take
+        if self._held is not None:
+            self._held.append((kind, call, header, packed, offered))
+            return
+        full, laid = lay_out(header, packed, self.outbox, self._channel)
+        offered.extend(laid.offered)
+        self.send(kind, call, full, laid.inline, laid.fds)
+
+    def tell_news(self) -> None:
+        """Give back the segments of the worker that are needed no more."""
+        if self._channel is not None and self.hello is not None and self.open:
+            self._tell_segments()
+
+    def _tell_segments(self) -> None:
+        """Say, before anything else is sent, what is to be said of segments."""
+        channel, transport = self._channel, self._transport
+        if channel is None or transport is None or self.hello is None:
+            return
+        if not self._greeted:
+            self._greeted = True
+            transport.write(encode_frame(Kind.HELLO, 0, {"segments": True})[0])
+        news = channel.news()
+        if news is not None:
+            transport.write(encode_frame(Kind.FREE, 0, news)[0])
 
     def value(self, frame: Frame) -> Packed:
         """Return the value of a frame; references that it got from here are buffers again."""
-        packed = unpack_slots(frame.header.get("value"), frame.buffers, frame.header.get("info"))
+        packed = value_of(frame)
         if packed.complete:
             return packed
         parts = [self._own(part) for part in (packed.tree, *packed.buffers)]

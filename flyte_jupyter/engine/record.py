@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TextIO
 
-from flyte_jupyter.engine.journal import KEPT_AT_ONCE, Journal, dump_value
+from flyte_jupyter.engine.journal import KEPT_AT_ONCE, Journal, dump_value, write_value
 from flyte_jupyter.engine.run import Action, Outcome
 from flyte_jupyter.spec.settings import to_plain
 from flyte_jupyter.targets.protocol import ExitRecord
@@ -161,7 +161,8 @@ class Recorder:
 
         def write() -> None:
             partial = path.with_suffix(".partial")
-            partial.write_bytes(dump_value(packed))
+            with open(partial, "wb", buffering=0) as file:
+                write_value(packed, file.fileno())
             partial.replace(path)
 
         def written(future: asyncio.Future[None]) -> None:

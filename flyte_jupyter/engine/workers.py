@@ -70,7 +70,7 @@ class Hand:
         """Send a capsule, unless the worker has it."""
         if digest not in self.loaded:
             self.loaded.add(digest)
-            self.peer.send_value(Kind.LOAD, 0, {"capsule": digest}, capsule)
+            self.peer.send_value(Kind.LOAD, 0, {"capsule": digest}, capsule, [])
 
     def _stream_lost(self) -> None:
         self.on_lost(self)
@@ -332,6 +332,11 @@ class WorkerPool:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def tidy(self) -> None:
+        """Give back what workers have lent and nobody here needs any more."""
+        for hand in self._hands:
+            hand.peer.tell_news()
 
     async def close(self) -> None:
         """End every worker; none is started any more."""

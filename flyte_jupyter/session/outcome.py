@@ -73,11 +73,19 @@ class Opener:
 
 
 def _sealed(packed: Packed) -> Packed:
-    """Return the value with its buffers read-only, so that what is decoded owns what it changes.
+    """Return the value with buffers that are the user's own to change.
 
-    The journal may still be writing a large result to its file while the user works with it.
+    The journal may still be writing a large result to its file while the user works with it. What
+    lies on a segment is copy-on-write, and the journal reads what was sent; the rest is decoded
+    from read-only memory, and so copied.
     """
-    buffers = tuple(
+    buffers = [
         memoryview(b).toreadonly() if isinstance(b, bytearray) else b for b in packed.buffers
-    )
-    return Packed(packed.tree, buffers, packed.info)
+    ]
+    if any(isinstance(b, memoryview) and not b.readonly for b in buffers):
+        from flyte_jupyter.wire.segments import process_segments
+
+        segments = process_segments()
+        if segments is not None:
+            buffers = segments.own(buffers)
+    return Packed(packed.tree, tuple(buffers), packed.info)

@@ -19,9 +19,9 @@ from flyte_jupyter.session.run import Run
 from flyte_jupyter.session.secret import secret_values
 from flyte_jupyter.spec import Settings, Task
 from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
-from flyte_jupyter.wire.exchange import Packed, pack
+from flyte_jupyter.wire.exchange import INLINE_BUFFER, Packed, pack
 from flyte_jupyter.wire.inputs import check_inputs, check_size
-from flyte_jupyter.wire.values import Encoded, encode, inline_size
+from flyte_jupyter.wire.values import Encoded, Ref, encode, inline_size
 
 __all__ = [
     "RunContext",
@@ -237,8 +237,15 @@ def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any], limit: in
 
 
 def _frozen(buffers: Iterable[Any]) -> list[Any]:
-    """Return copies of what the user may change while the run goes on."""
-    return [b if isinstance(b, bytes) else bytes(b) for b in buffers]
+    """Return what cannot change while the run goes on: on segments what is large, or copies."""
+    frozen = list(buffers)
+    if any(memoryview(b).nbytes > INLINE_BUFFER for b in frozen if not isinstance(b, Ref)):
+        from flyte_jupyter.wire.segments import process_segments
+
+        segments = process_segments()
+        if segments is not None:
+            return segments.freeze(frozen, copy=True)
+    return [b if isinstance(b, (bytes, Ref)) else bytes(b) for b in frozen]
 
 
 def new_name(task: str) -> str:

@@ -1,22 +1,32 @@
 """How a value crosses a stream: small parts inside the frame, large ones by reference.
 
 A value on the wire is a row of *slots*: the first is its tree as JSON text, the others are its
-buffers. A slot is either inside the frame (``0``) or a reference ``[id, size, digest, location]``
-to a buffer that one side offers and the other pulls with ``GET`` when it decodes the value. A side
-that only passes a value on never pulls it.
+buffers. A slot is one of
+
+======================================= ==========================================================
+``0``                                   inside the frame
+``[id, size, digest, location]``        a buffer that one side offers; the other pulls it with
+                                        ``GET`` when it decodes the value, and never if it only
+                                        passes the value on
+``[number, offset, size]``              a piece of one of the segments that the frame lends (see
+                                        :mod:`flyte_jupyter.wire.segments`), where the stream
+                                        carries descriptors
+======================================= ==========================================================
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 from flyte_jupyter.errors import ProtocolError
-from flyte_jupyter.wire.frames import CHUNK, dump_json
+from flyte_jupyter.wire.frames import CHUNK, Frame, dump_json
 from flyte_jupyter.wire.values import Encoded, Ref
 
 __all__ = [
+    "INLINE_BUFFER",
+    "Laid",
     "Outbox",
     "Packed",
     "lay_out",
@@ -25,7 +35,7 @@ __all__ = [
     "pieces",
     "slots_of",
     "unpack",
-    "unpack_slots",
+    "value_of",
 ]
 
 INLINE_BUFFER = 64 * 1024
@@ -133,16 +143,34 @@ class Outbox:
         return len(self._offers)
 
 
-def slots_of(packed: Packed, outbox: Outbox) -> Tuple[List[Any], List[Any], List[str]]:
+class Laid(NamedTuple):
+    """A value laid out for a frame.
+
+    Args:
+        slots: where its parts are, for the header.
+        inline: buffers that go inside the frame.
+        offered: ids that were newly offered.
+        shared: segments that the frame lends, for the header.
+        fds: their descriptors, of those that the other side has not seen.
+    """
+
+    slots: List[Any]
+    inline: List[Any]
+    offered: List[str]
+    shared: List[Any]
+    fds: List[int]
+
+
+def slots_of(packed: Packed, outbox: Outbox, channel: Any = None) -> Laid:
     """Lay a value out for a frame.
 
-    Returns:
-        The slots for the header, the buffers that go inside the frame, and the ids that were
-        newly offered.
+    Args:
+        packed: the value.
+        outbox: offers what is pulled.
+        channel: lends segments, ``None`` where the stream carries no descriptors.
     """
-    slots: List[Any] = []
-    inline: List[Any] = []
-    offered: List[str] = []
+    laid = Laid([], [], [], [], [])
+    slots, inline = laid.slots, laid.inline
     room = CHUNK
     for index, part in enumerate((packed.tree, *packed.buffers)):
         if isinstance(part, Ref):
@@ -154,30 +182,45 @@ def slots_of(packed: Packed, outbox: Outbox) -> Tuple[List[Any], List[Any], List
             inline.append(memoryview(part).cast("B") if size else b"")
             room -= size
             continue
+        lent = None if channel is None else channel.lay(part, laid.shared, laid.fds)
+        if lent is not None:
+            slots.append(lent)
+            continue
         ref = outbox.offer(part)
-        offered.append(ref.id)
+        laid.offered.append(ref.id)
         slots.append([ref.id, ref.size, ref.digest, ref.location])
-    return slots, inline, offered
+    return laid
 
 
-def unpack_slots(
-    slots: Any, inline: Sequence[Any], info: Optional[Dict[str, Any]] = None
-) -> Packed:
+def value_of(frame: Frame) -> Packed:
     """Return the value that a frame carries.
 
     Raises:
         ProtocolError: the slots do not fit the buffers of the frame.
     """
+    header = frame.header
     parts: List[Part] = []
-    rest = iter(inline)
+    rest = iter(frame.buffers)
     try:
-        for slot in slots:
-            parts.append(Ref(*slot) if slot else next(rest))
-    except (TypeError, StopIteration):
+        for slot in header["value"]:
+            if not slot:
+                parts.append(next(rest))
+            elif len(slot) == 3:
+                parts.append(_piece_of(header["shared"], *slot))
+            else:
+                parts.append(Ref(*slot))
+    except (KeyError, IndexError, TypeError, StopIteration):
         raise ProtocolError("The slots of a value do not fit its frame.") from None
     if not parts:
         raise ProtocolError("A value without a tree.")
-    return Packed(parts[0], tuple(parts[1:]), info or {})
+    return Packed(parts[0], tuple(parts[1:]), header.get("info") or {})
+
+
+def _piece_of(shared: List[memoryview], number: int, start: int, size: int) -> memoryview:
+    whole = shared[number]
+    if not 0 <= start <= start + size <= whole.nbytes:
+        raise ProtocolError("A value lies outside of its segment.")
+    return whole[start : start + size]
 
 
 def pieces(size: int) -> List[Tuple[int, int]]:
@@ -186,14 +229,16 @@ def pieces(size: int) -> List[Tuple[int, int]]:
 
 
 def lay_out(
-    header: Dict[str, Any], packed: Packed, outbox: Outbox
-) -> Tuple[Dict[str, Any], List[Any], List[str]]:
-    """Return header and buffers of a frame that carries a value, and the ids that are offered."""
-    slots, inline, offered = slots_of(packed, outbox)
-    full = dict(header, value=slots)
+    header: Dict[str, Any], packed: Packed, outbox: Outbox, channel: Any = None
+) -> Tuple[Dict[str, Any], Laid]:
+    """Return the header of a frame that carries a value, and how the value is laid out."""
+    laid = slots_of(packed, outbox, channel)
+    full = dict(header, value=laid.slots)
+    if laid.shared:
+        full["shared"] = laid.shared
     if packed.info:
         full["info"] = packed.info
-    return full, inline, offered
+    return full, laid
 
 
 def piece_for(header: Dict[str, Any], outbox: Outbox) -> Tuple[Dict[str, Any], List[Any]]:

@@ -30,7 +30,7 @@ Buffer = Union[bytes, bytearray, memoryview]
 class Kind:
     """The kinds of frames; the arrow says who sends it (E engine, W worker)."""
 
-    HELLO = 1  # W→E protocol, python, platform, pid
+    HELLO = 1  # W→E protocol, python, platform, pid, segments; E→W segments
     LOAD = 2  # E→W a capsule, once for each worker
     CALL = 3  # E→W run a task; W→E a task calls another
     RESULT = 4  # the value of a call
@@ -39,7 +39,7 @@ class Kind:
     LOG = 7  # W→E text that user code printed
     GET = 8  # send me a piece of a buffer that you offered
     DATA = 9  # the piece
-    FREE = 10  # I need these buffers no more
+    FREE = 10  # I need these buffers no more, give these segments back, have none of these left
     NOTE = 11  # W→E a fact to be said once
     BYE = 12  # E→W finish what runs, then exit
 

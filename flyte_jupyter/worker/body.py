@@ -140,6 +140,7 @@ class _Body:
                 "python": list(sys.version_info[:3]),
                 "platform": sys.platform,
                 "pid": os.getpid(),
+                "segments": self.link.takes_segments,
             },
         )
         from flyte_jupyter.worker.alias import install_alias

@@ -82,6 +82,8 @@ class Runner:
                 if frame is None:
                     return
                 self._serve_one(frame)
+                frame = None  # it holds what came with it
+                self._link.tell_news()
             except KeyboardInterrupt:
                 continue  # a cancel that came when its call had just ended
 
@@ -158,6 +160,7 @@ class Runner:
             outcome = self._failure(frame, error)
         self._body.book.flush()
         outcome()
+        self._link.tell_news()
 
     def _open(self, frame: Frame) -> Any:
         header = frame.header
@@ -361,7 +364,7 @@ class Runner:
 
         encoded = unpack(packed, open_ref)
         value = decode(
-            encoded,
+            self._link.own(encoded),
             open_ref=open_ref,
             classes=self._find_class,
             pickle=current_context.get().pickle,

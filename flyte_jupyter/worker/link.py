@@ -6,22 +6,31 @@ for them. When the stream ends the owner is gone, and so is the reason to live: 
 
 from __future__ import annotations
 
+import array
 import os
 import queue
 import select
+import socket
+import stat
 import threading
 from itertools import islice
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from flyte_jupyter.errors import ProtocolError
-from flyte_jupyter.wire.exchange import Outbox, Packed, lay_out, piece_for, pieces, unpack_slots
+from flyte_jupyter.wire.channels import Channel
+from flyte_jupyter.wire.exchange import Outbox, Packed, lay_out, piece_for, pieces, value_of
 from flyte_jupyter.wire.frames import Frame, FrameDecoder, Kind, encode_frame
-from flyte_jupyter.wire.values import Ref
+from flyte_jupyter.wire.segments import process_segments
+from flyte_jupyter.wire.values import Encoded, Ref
 
 __all__ = ["Link"]
 
 READ = 512 * 1024
 WINDOW = 4
+SPACE = socket.CMSG_SPACE(253 * array.array("i").itemsize)
+FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+# milliseconds between two looks at what of the segments is not needed any more
+TIDY = 5000.0
 
 
 class Link:
@@ -52,15 +61,32 @@ class Link:
         self.sources: Dict[int, Callable[[], None]] = {}
         self.tick: Callable[[], Optional[float]] = lambda: None
         self.rehearsal = b""
+        self._socket = _unix_socket(read_fd) if read_fd == write_fd else None
+        self._buffer = bytearray(READ)
+        self._view = memoryview(self._buffer)
+        self._segments = None if self._socket is None else process_segments()
+        self._channel: Optional[Channel] = None
+        if self._segments is not None:
+            self._channel = Channel(self._segments)
+        self._lends = False
+
+    @property
+    def takes_segments(self) -> bool:
+        """True when the engine may send large buffers as segments."""
+        return self._channel is not None
 
     def send(
         self, kind: int, call: int = 0, header: Optional[Dict[str, Any]] = None, buffers: Any = ()
     ) -> None:
         """Send one frame; safe from any thread."""
-        parts = encode_frame(kind, call, header, buffers)
+        self._send(encode_frame(kind, call, header, buffers), ())
+
+    def _send(self, parts: List[Any], fds: Sequence[int]) -> None:
         try:
             with self._lock:
-                if len(parts) == 1:
+                if fds:
+                    _write_with(self._socket, parts, fds)
+                elif len(parts) == 1:
                     _write_all(self._write_fd, parts[0])
                 else:
                     _write_gathered(self._write_fd, parts)
@@ -69,13 +95,29 @@ class Link:
 
     def send_value(self, kind: int, call: int, header: Dict[str, Any], packed: Packed) -> List[str]:
         """Send a frame that carries a value; return the ids of the buffers that it offers."""
-        full, inline, offered = lay_out(header, packed, self.outbox)
-        self.send(kind, call, full, inline)
-        return offered
+        channel = self._channel if self._lends else None
+        if channel is not None and packed.buffers:
+            assert self._segments is not None
+            packed = Packed(packed.tree, tuple(self._segments.freeze(packed.buffers)), packed.info)
+        full, laid = lay_out(header, packed, self.outbox, channel)
+        self._send(encode_frame(kind, call, full, laid.inline), laid.fds)
+        return laid.offered
+
+    def tell_news(self) -> None:
+        """Give back the segments of the engine that are needed no more."""
+        news = None if self._channel is None else self._channel.news()
+        if news is not None:
+            self.send(Kind.FREE, 0, news)
 
     def value(self, frame: Frame) -> Packed:
         """Return the value that a frame carries; parts of it may lie on the other side."""
-        return unpack_slots(frame.header.get("value"), frame.buffers, frame.header.get("info"))
+        return value_of(frame)
+
+    def own(self, encoded: Encoded) -> Encoded:
+        """Return a value to be decoded and kept, with copies of what is not worth a segment."""
+        if self._segments is None or not encoded.buffers or Ref in map(type, encoded.buffers):
+            return encoded
+        return Encoded(encoded.tree, self._segments.own(encoded.buffers))
 
     def open_ref(self, ref: Ref) -> Any:
         """Return the bytes of a reference, pulled from the engine, in a buffer of their own.
@@ -123,7 +165,13 @@ class Link:
             self._take(self.rehearsal)
         while True:
             delay = self.tick()
-            for fd, event in poll.poll(delay):
+            if self._segments:
+                delay = TIDY if delay is None else min(delay, TIDY)
+            ready = poll.poll(delay)
+            if not ready and self._segments:
+                self._segments.tidy()
+                self.tell_news()
+            for fd, event in ready:
                 if fd == self._read_fd:
                     if not self._read_once():
                         self._closed()
@@ -135,7 +183,10 @@ class Link:
 
     def _read_once(self) -> bool:
         try:
-            data = os.read(self._read_fd, READ)
+            if self._socket is None:
+                data: Any = os.read(self._read_fd, READ)
+            else:
+                data = self._receive_with(self._socket)
         except OSError:
             return False
         if not data:
@@ -143,7 +194,20 @@ class Link:
         self._take(data)
         return True
 
-    def _take(self, data: bytes) -> None:
+    def _receive_with(self, stream: socket.socket) -> memoryview:
+        size, ancillary, flags, _ = stream.recvmsg_into([self._buffer], SPACE, FLAGS)
+        if ancillary:
+            fds = array.array("i")
+            for level, kind, payload in ancillary:
+                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                    fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+            if self._channel is not None:
+                self._channel.arrived(fds)
+        if flags & socket.MSG_CTRUNC:
+            raise OSError("Descriptors were lost: this process has too many open.")
+        return self._view[:size]
+
+    def _take(self, data: Any) -> None:
         for frame in self._decoder.feed(data):
             if frame.kind == Kind.DATA:
                 arrived = self._pulls.get(frame.header["id"])
@@ -153,7 +217,13 @@ class Link:
                 self._serve(frame)
             elif frame.kind == Kind.FREE:
                 self.outbox.free(frame.header.get("ids", ()))
+                if self._channel is not None:
+                    self._channel.told(frame.header)
+            elif frame.kind == Kind.HELLO:
+                self._lends = self._channel is not None and bool(frame.header.get("segments"))
             else:
+                if "shared" in frame.header and self._channel is not None:
+                    frame.header["shared"] = self._channel.take(frame.header["shared"])
                 self._receive(frame)
 
     def _serve(self, frame: Frame) -> None:
@@ -164,6 +234,23 @@ def _piece(frame: Frame) -> Tuple[int, Any]:
     if frame.header["offset"] < 0:
         return -1, frame.header.get("error", "the buffer is gone")
     return frame.header["offset"], frame.buffers[0]
+
+
+def _unix_socket(fd: int) -> Optional[socket.socket]:
+    """Return a socket for a descriptor that is one of a kind that carries descriptors."""
+    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+        return None
+    stream = socket.socket(fileno=fd)
+    if stream.family == socket.AF_UNIX:
+        return stream
+    stream.detach()
+    return None
+
+
+def _write_with(stream: Any, parts: List[Any], fds: Sequence[int]) -> None:
+    rights = array.array("i", fds).tobytes()
+    sent = stream.sendmsg([parts[0]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    _write_gathered(stream.fileno(), [memoryview(parts[0])[sent:], *parts[1:]])
 
 
 def _write_all(fd: int, data: Any) -> None:

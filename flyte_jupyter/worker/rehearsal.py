@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from flyte_jupyter.wire.exchange import Outbox, Packed, pack, slots_of
+from flyte_jupyter.wire.exchange import Outbox, Packed, lay_out, pack
 from flyte_jupyter.wire.frames import Kind, encode_frame
 from flyte_jupyter.wire.values import Encoded, encode
 from flyte_jupyter.worker.load import FORMAT
@@ -37,8 +37,8 @@ def rehearsal_bytes() -> bytes:
 
 
 def _sent(kind: int, header: Dict[str, Any], value: Packed) -> bytes:
-    slots, inline, _ = slots_of(value, Outbox("r"))
-    parts = encode_frame(kind, 0, dict(header, value=slots), inline)
+    header, laid = lay_out(header, value, Outbox("r"))
+    parts = encode_frame(kind, 0, header, laid.inline)
     return b"".join(bytes(part) for part in parts)
 
 
