@@ -25,7 +25,7 @@ SEPARATOR = "+"  # no name of a host has it
 
 
 class Gate:
-    """Waits for containers.
+    """Waits for containers; while none is waited for there is nothing to find on the disk.
 
     Args:
         folder: where kernels of this machine keep their sockets.
@@ -38,34 +38,53 @@ class Gate:
         # whatever its user is mapped to
         self._home = folder / owner().replace(":", SEPARATOR)
         self.folder = self._home / "gate"
+        self._server: socket.socket | None = None
+        self._expected: dict[str, asyncio.Future[Arrival]] = {}
+        self._comers: dict[socket.socket, bytes] = {}
+
+    def _open(self) -> socket.socket:
         shutil.rmtree(self._home, ignore_errors=True)
         self._home.mkdir(parents=True, mode=0o700)
-        self.folder.mkdir(mode=0o755)
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._server.setblocking(False)
+        self.folder.mkdir()
+        self.folder.chmod(0o755)
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        server.setblocking(False)
         place = os.open(self.folder, os.O_PATH)
         try:
             # the path itself may be longer than the address of a socket can be
-            self._server.bind(f"/proc/self/fd/{place}/{NAME}")
+            server.bind(f"/proc/self/fd/{place}/{NAME}")
         finally:
             os.close(place)
         (self.folder / NAME).chmod(0o666)
-        self._server.listen(128)
-        self._expected: dict[str, asyncio.Future[Arrival]] = {}
-        self._comers: dict[socket.socket, bytes] = {}
-        self._loop.add_reader(self._server.fileno(), self._accept)
+        server.listen(128)
+        self._loop.add_reader(server.fileno(), self._accept, server)
+        return server
+
+    def _shut(self) -> None:
+        if self._server is not None:
+            self._loop.remove_reader(self._server.fileno())
+            self._server.close()
+            self._server = None
+            shutil.rmtree(self._home, ignore_errors=True)
 
     def expect(self) -> tuple[str, asyncio.Future[Arrival]]:
         """Return a token, and the future of who shows it: its socket, and what it said after."""
+        if self._server is None:
+            self._server = self._open()
         token = secrets.token_hex(16)
         arrived = self._expected[token] = self._loop.create_future()
-        arrived.add_done_callback(lambda _: self._expected.pop(token, None))
+        arrived.add_done_callback(lambda _: self._no_more(token))
         return token, arrived
 
-    def _accept(self) -> None:
+    def _no_more(self, token: str) -> None:
+        self._expected.pop(token, None)
+        if not self._expected:
+            self._shut()
+
+    def _accept(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                comer, _ = self._server.accept()
+                comer, _ = server.accept()
                 comer.setblocking(False)
                 self._comers[comer] = b""
                 self._loop.add_reader(comer.fileno(), self._listen, comer)
@@ -95,14 +114,13 @@ class Gate:
 
     def close(self) -> None:
         """Let nobody in any more, and leave nothing."""
-        self._loop.remove_reader(self._server.fileno())
-        self._server.close()
         for comer in list(self._comers):
             self._forget(comer)
             comer.close()
         for arrived in list(self._expected.values()):
             arrived.cancel()
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._expected.clear()
+        self._shut()
 
 
 def _remove_stale(folder: Path) -> None:
