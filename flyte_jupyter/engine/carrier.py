@@ -168,6 +168,8 @@ class Carrier:
             header["files"] = unit.files[0]
         if unit.secrets:
             header["secrets"] = dict(unit.secrets)
+        if unit.secret_files and self._target.confines:
+            header["secret_files"] = dict(unit.secret_files)
         hand.peer.send_value(Kind.CALL, attempt.number, header, action.inputs, attempt.offered)
 
     async def conclude(self, attempt: Attempt, frame: Frame | None) -> Packed | Failure:

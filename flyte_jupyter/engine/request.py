@@ -12,7 +12,7 @@ __all__ = ["RunOptions", "RunRequest", "SecretValues", "Unit"]
 
 
 class SecretValues(dict[str, str]):
-    """Environment variables whose values must not be shown."""
+    """Texts by the name or the path that a task finds them under; never shown."""
 
     def __repr__(self) -> str:
         return f"SecretValues({', '.join(sorted(self))})"
@@ -33,7 +33,8 @@ class Unit:
         capsule_key: hash of this very capsule, cells and lines included; what a worker has loaded.
         modules: top-level modules that it imports, for standby workers.
         files: hash and content of the files that travel along, ``None`` without any.
-        secrets: values of the secrets that it asked for.
+        secrets: values of the secrets that it asked for, by environment variable.
+        secret_files: likewise, by path, for targets that can lay them in memory.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Unit:
     modules: tuple[str, ...] = ()
     files: tuple[str, Packed] | None = None
     secrets: SecretValues = field(default_factory=SecretValues)
+    secret_files: SecretValues = field(default_factory=SecretValues)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,12 @@ class RunRequest:
     Args:
         name: unique name of the run.
         task: full name of the root task.
-        target: name of the target.
+        target: name of the root's target.
         units: every task that can be reached from the root by name.
         inputs: the root's inputs, a dictionary by parameter name; ``None`` for a run whose calls
             are added one by one (``flyte.map``).
         options: what holds for every action.
+        targets: for each task that runs elsewhere than the root, the name of its target.
     """
 
     name: str
@@ -84,3 +87,8 @@ class RunRequest:
     units: Mapping[str, Unit]
     inputs: Packed | None
     options: RunOptions = RunOptions()
+    targets: Mapping[str, str] = field(default_factory=dict)
+
+    def target_of(self, task: str) -> str:
+        """Return the name of the target of a task."""
+        return self.targets.get(task, self.target)

@@ -11,13 +11,15 @@ from flyte_jupyter.engine.request import SecretValues
 from flyte_jupyter.errors import SecretError
 from flyte_jupyter.spec import Secret
 
-__all__ = ["secret_values"]
+__all__ = ["find_secrets"]
 
 FOLDERS = ("/etc/flyte/secrets", "/etc/secrets")
 
 
-def secret_values(secrets: Iterable[Secret] | None, environment: str) -> SecretValues:
-    """Return the environment variables that carry the secrets of an environment.
+def find_secrets(
+    secrets: Iterable[Secret] | None, environment: str
+) -> tuple[SecretValues, SecretValues]:
+    """Return the variables, and the files by their path, that carry the secrets of an environment.
 
     Each is looked for as an environment variable ``GROUP_KEY`` or ``KEY``, as a file of that name
     in Flyte's folders, and in the system's keyring, where the ``keyring`` package is installed.
@@ -25,7 +27,7 @@ def secret_values(secrets: Iterable[Secret] | None, environment: str) -> SecretV
     Raises:
         SecretError: one is to be found nowhere.
     """
-    values = SecretValues()
+    variables, files = SecretValues(), SecretValues()
     for secret in secrets or ():
         value = _find(secret)
         if value is None:
@@ -36,8 +38,10 @@ def secret_values(secrets: Iterable[Secret] | None, environment: str) -> SecretV
                 f"file {FOLDERS[0]}/{secret.key.lower()}, or into the keyring under 'flyte'.",
             )
         if secret.variable is not None:
-            values[secret.variable] = value
-    return values
+            variables[secret.variable] = value
+        if secret.path is not None:
+            files[secret.path] = value
+    return variables, files
 
 
 def _names(secret: Secret) -> list[str]:

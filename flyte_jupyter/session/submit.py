@@ -16,7 +16,7 @@ from flyte_jupyter.session import session
 from flyte_jupyter.session.include import included_files
 from flyte_jupyter.session.outcome import Opener
 from flyte_jupyter.session.run import Run
-from flyte_jupyter.session.secret import secret_values
+from flyte_jupyter.session.secret import find_secrets
 from flyte_jupyter.spec import Settings, Task
 from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
 from flyte_jupyter.wire.exchange import INLINE_BUFFER, Packed, pack
@@ -122,13 +122,19 @@ def request_of(
 ) -> RunRequest:
     """Return the message for a run of a unit and of all tasks that it may call."""
     config = session.config()
-    target = session.check_target(context.target or session.default_target())
+
+    def target_of(one: Unit) -> str:
+        named = context.target or one.settings.target or session.default_target()
+        return session.check_target(named)
+
     units: dict[str, Unit] = {}
+    targets: dict[str, str] = {}
     pending = [(unit, capsule)]
     while pending:
         one, shipped = pending.pop()
         units[one.name] = one
-        refusal = python_refusal(shipped, one.settings, target)
+        targets[one.name] = target_of(one)
+        refusal = python_refusal(shipped, one.settings, targets[one.name])
         if refusal is not None:
             raise refusal
         for child in map(_declared, shipped.child_tasks.values()):
@@ -138,7 +144,8 @@ def request_of(
     return RunRequest(
         name=context.name or new_name(short_name),
         task=unit.name,
-        target=target,
+        target=targets[unit.name],
+        targets={name: one for name, one in targets.items() if one != targets[unit.name]},
         units=units,
         inputs=inputs,
         options=RunOptions(
@@ -182,7 +189,8 @@ class _Units:
         if kept is not None and kept[0] is task and kept[1] is capsule and not layer:
             return kept[2]
         unit = self._make(task, capsule, layer, root)
-        if not layer and not unit.secrets and unit.files is None:
+        fixed = not unit.secrets and not unit.secret_files and unit.files is None
+        if not layer and fixed:
             self._kept[key] = task, capsule, unit
         return unit
 
@@ -200,6 +208,7 @@ def unit_of(name: str, environment: str, settings: Settings, capsule: Capsule) -
     Raises:
         SecretError: a secret is to be found nowhere.
     """
+    secrets, secret_files = find_secrets(settings.secrets, environment)
     return Unit(
         name=name,
         environment=environment,
@@ -209,7 +218,8 @@ def unit_of(name: str, environment: str, settings: Settings, capsule: Capsule) -
         capsule_key=capsule.key,
         modules=capsule.modules,
         files=included_files(settings.include, environment) if settings.include else None,
-        secrets=secret_values(settings.secrets, environment),
+        secrets=secrets,
+        secret_files=secret_files,
     )
 
 

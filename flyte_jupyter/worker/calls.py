@@ -28,6 +28,7 @@ from flyte_jupyter.worker.cgroup import oom_kills
 from flyte_jupyter.worker.context import TaskContext, current_context
 from flyte_jupyter.worker.load import Loaded, load
 from flyte_jupyter.worker.output import current_call
+from flyte_jupyter.worker.secret import lay_secrets
 from flyte_jupyter.worker.tracebacks import user_traceback
 
 __all__ = ["Runner"]
@@ -166,6 +167,7 @@ class Runner:
         header = frame.header
         secrets: Dict[str, str] = header.get("secrets") or {}
         os.environ.update(secrets)
+        lay_secrets(header.get("secret_files") or {})
         if "files" in header:
             self._lay_out(header["files"])
         loaded = self._load(header["capsule"])

@@ -147,4 +147,5 @@ def test_every_parameter_of_flytes_environment_is_taken() -> None:
     empty = set(Settings.__dataclass_fields__) - {name for name, _ in env.settings.given()}
     assert empty == {
         "short_name", "docs", "retries", "timeout", "reusable", "report", "entrypoint",
+        "target",
     }  # fmt: skip
