@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flyte_jupyter.images import kept
+from flyte_jupyter.images.built import BuiltImage
 from flyte_jupyter.images.interpreters import Interpreter, Interpreters, current
 from flyte_jupyter.images.recipe import Recipe, read_recipe
 from flyte_jupyter.images.sharing import Folders, Progress, silent
@@ -87,6 +89,7 @@ class VirtualEnvironments:
             place = await self._folders.make(
                 key, lambda partial, tell: _filled(partial, recipe, interpreter, tell), say
             )
+            kept.touch(place)
             prepared = _virtual(key, place, recipe, interpreter)
         self._ready[image] = prepared
         return prepared
@@ -99,13 +102,31 @@ class VirtualEnvironments:
         """
         recipe = read_recipe(image)
         interpreter = current() if recipe.python is None else self.interpreters.find(recipe.python)
-        what = ", ".join(str(layer) for layer in (*recipe.installations, *recipe.sources))
-        words = f" with {what}" if what else ""
         if interpreter is None:
             wanted = ".".join(map(str, recipe.python or ()))
-            return False, f"Python {wanted}{words}, which is not installed here"
+            return False, f"Python {wanted}{_with(recipe)}, which is not installed here"
         whole = recipe.bare or _whole(self._folders.place(_key(recipe, interpreter)))
-        return whole, f"Python {interpreter.text}{words}"
+        return whole, _description(recipe, interpreter)
+
+    def listed(self, wanted: Iterable[Image | None] = ()) -> list[BuiltImage]:
+        """Return the environments that are there.
+
+        Args:
+            wanted: images that are needed, used or not.
+        """
+        keys = {key for image in wanted if (key := self._known(image))}
+        return kept.listed(self._folders.place(""), keys)
+
+    def remove(self, names: Collection[str]) -> list[BuiltImage]:
+        """Remove environments by their names; return those that were removed."""
+        self._ready.clear()
+        return kept.remove(self._folders.place(""), names)
+
+    def _known(self, image: Image | None) -> str | None:
+        """Return the name of an image's folder, as far as that needs no interpreter fetched."""
+        recipe = read_recipe(image)
+        interpreter = current() if recipe.python is None else self.interpreters.find(recipe.python)
+        return None if recipe.bare or interpreter is None else _key(recipe, interpreter)
 
     async def _interpreter(self, version: tuple[int, int] | None, say: Progress) -> Interpreter:
         if version is None:
@@ -129,6 +150,7 @@ async def _filled(folder: Path, recipe: Recipe, interpreter: Interpreter, say: P
     from flyte_jupyter.images.building import fill
 
     await fill(folder, recipe, interpreter, say)
+    kept.note(folder, _description(recipe, interpreter))
 
 
 def _key(recipe: Recipe, interpreter: Interpreter) -> str:
@@ -166,14 +188,22 @@ def _bare(recipe: Recipe, interpreter: Interpreter) -> Prepared:
 
 
 def _virtual(key: str, place: Path, recipe: Recipe, interpreter: Interpreter) -> Prepared:
-    what = ", ".join(str(layer) for layer in (*recipe.installations, *recipe.sources))
     return Prepared(
         hash=digest("virtual", key, tuple(sorted(recipe.env_vars.items())))[:32],
         python=str(place / "bin" / "python"),
         args=ISOLATED,
         env_vars=recipe.env_vars,
-        description=f"Python {interpreter.text} with {what}",
+        description=_description(recipe, interpreter),
         workdir=recipe.workdir,
         files=str(place / "files") if recipe.sources else None,
         ignored=recipe.ignored,
     )
+
+
+def _description(recipe: Recipe, interpreter: Interpreter) -> str:
+    return f"Python {interpreter.text}{_with(recipe)}"
+
+
+def _with(recipe: Recipe) -> str:
+    what = ", ".join(str(layer) for layer in (*recipe.installations, *recipe.sources))
+    return f" with {what}" if what else ""

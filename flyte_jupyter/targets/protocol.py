@@ -10,10 +10,13 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flyte_jupyter.diagnose import ExitRecord
-from flyte_jupyter.spec import Resources, Settings
+from flyte_jupyter.spec import Image, Resources, Settings
+
+if TYPE_CHECKING:
+    from flyte_jupyter.images.built import BuiltImage
 
 __all__ = [
     "Capability",
@@ -221,6 +224,19 @@ class Target(Protocol):
 
         Raises:
             TargetError: the target cannot be asked.
+        """
+
+    async def images(
+        self, wanted: Collection[Image | None] = (), remove: Collection[str] = ()
+    ) -> list[BuiltImage]:
+        """Return what was built or installed for this target and takes room.
+
+        Args:
+            wanted: images that are needed, whether something that runs uses them or not.
+            remove: names of what to remove instead: then that is returned which was removed.
+
+        Raises:
+            TargetError: the target cannot be asked, or something is in use.
         """
 
     async def close(self) -> None:

@@ -22,6 +22,7 @@ from flyte_jupyter.targets.protocol import (
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon.connect import Daemon
+    from flyte_jupyter.images.built import BuiltImage
     from flyte_jupyter.images.containers import ContainerImage
     from flyte_jupyter.targets.docker.containers import Container
     from flyte_jupyter.targets.docker.fleet import Fleet
@@ -161,6 +162,22 @@ class DockerTarget:
         from flyte_jupyter.targets.docker.leftovers import sweep
 
         return await asyncio.to_thread(sweep, self.daemon(), remove)
+
+    async def images(
+        self, wanted: Collection[Image | None] = (), remove: Collection[str] = ()
+    ) -> list[BuiltImage]:
+        """Return what was built or installed for this engine, or remove what is named.
+
+        Args:
+            wanted: images that are needed, whether something that runs uses them or not.
+            remove: names of what to remove instead: then that is returned which was removed.
+
+        Raises:
+            TargetError: the engine cannot be asked, or something is in use.
+        """
+        if remove:
+            return await asyncio.to_thread(self._images.remove, remove)
+        return await asyncio.to_thread(self._images.listed, wanted)
 
     async def close(self) -> None:
         """End all containers; none is started any more."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.images import VirtualEnvironments
+from flyte_jupyter.images.built import BuiltImage
 from flyte_jupyter.images.recipe import read_recipe
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
@@ -156,6 +157,14 @@ class LocalTarget:
         from flyte_jupyter.targets.local.leftovers import sweep
 
         return await asyncio.to_thread(sweep, remove)
+
+    async def images(
+        self, wanted: Collection[Image | None] = (), remove: Collection[str] = ()
+    ) -> list[BuiltImage]:
+        """Return the virtual environments that are kept, or remove those that are named."""
+        if remove:
+            return await asyncio.to_thread(self._images.remove, remove)
+        return await asyncio.to_thread(self._images.listed, wanted)
 
     async def close(self) -> None:
         """End all workers and their supervisors; none is started any more."""
