@@ -6,6 +6,7 @@ with the guest face in the place of the notebook's. It is made once for each con
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from flyte_jupyter.store.folders import runtime_folder
 
-__all__ = ["guest_runtime"]
+__all__ = ["guest_runtime", "is_compiled", "note_compiled"]
 
 ROOMS = ("errors.py", "spec", "wire", "worker")
 FACE = '''"""The guest face; it is imported when something of it is first used."""
@@ -54,6 +55,21 @@ def guest_runtime() -> str:
     if not folder.is_dir():
         _make(folder, package, files)
     return str(folder)
+
+
+def is_compiled(version: tuple[int, int]) -> bool:
+    """Return whether the guest's rooms have their bytecode for a Python."""
+    return _mark(version).exists()
+
+
+def note_compiled(version: tuple[int, int]) -> None:
+    """Note that the guest's rooms have their bytecode for a Python."""
+    with contextlib.suppress(OSError):
+        _mark(version).touch()
+
+
+def _mark(version: tuple[int, int]) -> Path:
+    return Path(guest_runtime(), f"compiled-{version[0]}.{version[1]}")
 
 
 def _files(package: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from flyte_jupyter.targets.docker.labels import labels
 from flyte_jupyter.targets.docker.network import Holder, Namespaces
 from flyte_jupyter.targets.docker.ways import ByAttachment, ByGate, Way
 from flyte_jupyter.targets.protocol import StartRequest
+from flyte_jupyter.targets.runtime import guest_runtime, is_compiled, note_compiled
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon.connect import Daemon
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["Fleet"]
 
 LEAVING = 10.0
-HOLDER_MEMORY = 64 << 20
+# Of containers that run nothing of the user's.
+HOLDER = {
+    "Memory": 64 << 20,
+    "PidsLimit": 16,
+    "CapDrop": ["ALL"],
+    "SecurityOpt": ["no-new-privileges"],
+}
 
 
 class Fleet:
@@ -45,11 +52,38 @@ class Fleet:
         self._network = Namespaces(self._hold)
         self._containers: dict[str, Container] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._compiled: set[tuple[int, int]] = set()
         self._names = count(1)
         self._prefix = f"flyte-{secrets.token_hex(3)}"
 
-    async def take_in(self, image: ContainerImage) -> None:
-        """Do what is to be done once for an image before containers of it start."""
+    def take_in(self, image: ContainerImage) -> None:
+        """Have what every worker imports compiled for the Python of an image, once and behind."""
+        if self._daemon.local and image.version not in self._compiled:
+            self._compiled.add(image.version)
+            if not is_compiled(image.version):
+                self._spawn(self._compile(image))
+
+    async def _compile(self, image: ContainerImage) -> None:
+        name = f"{self._prefix}-{next(self._names)}"
+        command = (*image.python, "-I", "-S", "-m", "compileall", "-q", launch.RUNTIME)
+        host = {**HOLDER, "NetworkMode": "none", "Binds": [f"{guest_runtime()}:{launch.RUNTIME}"]}
+        body = launch.request_body(
+            image.image,
+            command,
+            {},
+            labels("build"),
+            host,
+            self._daemon.user(),
+            with_input=False,
+        )
+        container = self._known(name)
+        stream = await self._call(self._launcher.start, name, body)
+        if stream is None:
+            self._containers.pop(name, None)
+            return
+        stream.close()
+        if await container.died == 0:
+            note_compiled(image.version)
 
     async def start(
         self, image: ContainerImage, request: StartRequest, preload: tuple[str, ...]
@@ -93,13 +127,7 @@ class Fleet:
 
     async def _hold(self, group: str, network: bool, image: ContainerImage) -> Holder:
         """Start a container that holds a network namespace for others."""
-        host = {
-            "NetworkMode": "bridge" if network else "none",
-            "Memory": HOLDER_MEMORY,
-            "PidsLimit": 16,
-            "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges"],
-        }
+        host = {**HOLDER, "NetworkMode": "bridge" if network else "none"}
         program = ("-I", "-S", "-c", self._way.waiting)
         container, (connection, _) = await self._launch(
             image, program, {}, labels("network", group), host, None
@@ -129,14 +157,7 @@ class Fleet:
             self._daemon.user(),
             with_input=self._way.with_input,
         )
-        container = Container(
-            name,
-            kill=lambda: self._spawn(self._call(self._launcher.kill, name)),
-            state=lambda: self._loop.run_in_executor(
-                self._launcher.calls, self._launcher.state, name
-            ),
-        )
-        self._containers[name] = container
+        container = self._known(name)
         try:
             stream = await self._loop.run_in_executor(
                 self._launcher.starts, self._launcher.start, name, body, archive
@@ -154,6 +175,16 @@ class Fleet:
         except BaseException:
             container.kill()
             raise
+
+    def _known(self, name: str) -> Container:
+        """Return a container that is about to be, whose events are heard from now on."""
+        launcher = self._launcher
+        container = self._containers[name] = Container(
+            name,
+            kill=lambda: self._spawn(self._call(launcher.kill, name)),
+            state=lambda: self._loop.run_in_executor(launcher.calls, launcher.state, name),
+        )
+        return container
 
     def _explained(self, error: Exception, image: ContainerImage) -> Exception:
         from flyte_jupyter.daemon.failures import explained

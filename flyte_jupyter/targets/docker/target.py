@@ -121,7 +121,7 @@ class DockerTarget:
             TargetError: there is no engine.
         """
         made = await self._images.prepare(settings.image, progress)
-        await self._met_fleet().take_in(made)
+        self._met_fleet().take_in(made)
         prepared = Prepared(
             key=made.hash,
             command=made.python,
