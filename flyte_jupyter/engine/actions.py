@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from flyte_jupyter.engine.admission import Admission, Claim
 from flyte_jupyter.engine.attempts import Attempts
@@ -14,6 +14,7 @@ from flyte_jupyter.engine.express import Express
 from flyte_jupyter.engine.failures import failure_of
 from flyte_jupyter.engine.journal import Journal
 from flyte_jupyter.engine.record import Recorder
+from flyte_jupyter.engine.request import Unit
 from flyte_jupyter.engine.run import Action, Outcome, RunState
 from flyte_jupyter.engine.workers import Hand, WorkerPool
 from flyte_jupyter.errors import (
@@ -23,6 +24,7 @@ from flyte_jupyter.errors import (
     NotFoundError,
     ProtocolError,
     SpecError,
+    TargetError,
 )
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.settings import apply_layer, from_plain
@@ -34,6 +36,20 @@ from flyte_jupyter.wire.inputs import check_size
 __all__ = ["Conductor"]
 
 
+class Places(Protocol):
+    """The targets of an engine, to each other."""
+
+    def conductor(self, target: str) -> Conductor:
+        """Return the conductor of a target.
+
+        Raises:
+            TargetError: there is no such target.
+        """
+
+    def moves(self) -> bool:
+        """Return whether anything goes on on one of the targets."""
+
+
 class Conductor:
     """Runs actions on one target.
 
@@ -41,11 +57,14 @@ class Conductor:
         target: where they run.
         journal: where they are recorded.
         said: texts that were said already in this session.
+        places: the other conductors.
     """
 
-    def __init__(self, target: Target, journal: Journal, said: set[str]) -> None:
+    def __init__(self, target: Target, journal: Journal, said: set[str], places: Places) -> None:
         self.target = target
         self._said = said
+        self._places = places
+        self._meeting = 0
         self._loop = asyncio.get_running_loop()
         self._record = Recorder(journal, self._loop)
         self._pool = WorkerPool(target, self._frame)
@@ -66,7 +85,7 @@ class Conductor:
         unit = run.request.units[run.request.task]
         action = run.new_action(None, unit, unit.settings, inputs)
         action.on_done = done
-        self._start(action)
+        self.start(action)
 
     def cancel(self, run: RunState, why: str) -> None:
         """Abort everything of a run."""
@@ -105,7 +124,13 @@ class Conductor:
 
     # actions
 
-    def _start(self, action: Action) -> None:
+    @property
+    def moves(self) -> bool:
+        """True while something here goes on, so that what waits may get room."""
+        return bool(self._meeting) or (self._admission is not None and self._admission.moves)
+
+    def start(self, action: Action) -> None:
+        """Start an action of this target."""
         run = action.run
         resources = action.settings.resources
         run.emit(
@@ -114,6 +139,7 @@ class Conductor:
             parent=action.parent.name if action.parent else None,
             task=action.unit.name,
             environment=action.unit.environment,
+            target=self.target.name,
             resources="" if resources is None else str(resources),
             depth=action.depth,
         )
@@ -173,11 +199,20 @@ class Conductor:
             self._finish(action, _failed(error) if error else _aborted(action, ""))
 
     async def _meet_target(self) -> Attempts:
-        inventory = await asyncio.to_thread(self.target.inventory)
+        self._meeting += 1
+        try:
+            inventory = await asyncio.to_thread(self.target.inventory)
+        finally:
+            self._meeting -= 1
         if self._attempts is None:
             self._admission = Admission(inventory, self.target.devices)
             self._attempts = Attempts(
-                self.target, self._pool, self._admission, self._record, self._end_children
+                self.target,
+                self._pool,
+                self._admission,
+                self._record,
+                self._end_children,
+                self._places.moves,
             )
         return self._attempts
 
@@ -282,7 +317,8 @@ class Conductor:
             settings = _child_settings(unit.settings, parent.run, header.get("overrides"))
             what = f"The inputs of {unit.name}"
             check_size(header.get("inline", 0), settings.max_inline_io_bytes, what)
-        except (SpecError, InlineIOMaxBytesBreached) as error:
+            place = self._place_of(unit, parent.run, header.get("overrides"))
+        except (SpecError, TargetError, InlineIOMaxBytesBreached) as error:
             self._answer(hand, frame.call, _failed(error), attempt.offered)
             return
         inputs = hand.peer.value(frame)
@@ -300,14 +336,19 @@ class Conductor:
 
         child.on_done = answered
         if inputs.complete:
-            self._start(child)
+            place.start(child)
         else:
-            self._spawn(self._start_when_here(hand, child))
+            self._spawn(self._start_when_here(hand, child, place))
 
-    async def _start_when_here(self, hand: Hand, child: Action) -> None:
+    async def _start_when_here(self, hand: Hand, child: Action, place: Conductor) -> None:
         with contextlib.suppress(FlyteError):  # its caller has ended, and so has the call
             child.inputs = await hand.peer.collect(child.inputs)
-            self._start(child)
+            place.start(child)
+
+    def _place_of(self, unit: Unit, run: RunState, overrides: Any) -> Conductor:
+        """Return where a call goes: to the target that it names itself, or that of its task."""
+        named = (overrides or {}).get("target") or run.request.target_of(unit.name)
+        return self if named == self.target.name else self._places.conductor(named)
 
     def _answer(self, hand: Hand, call: int, outcome: Outcome, offered: list[str]) -> None:
         if outcome.output is not None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from flyte_jupyter.errors import AdmissionError
+from flyte_jupyter.spec.accelerators import family_of
 from flyte_jupyter.spec.quantity import format_bytes, format_cpu
 from flyte_jupyter.targets.protocol import Inventory
 
@@ -31,7 +32,8 @@ class Need:
     Args:
         cpu: millicores.
         memory: bytes.
-        accelerator: type of the device, ``""`` for any.
+        accelerator: type of the device, ``""`` for any GPU, the name of another family for any
+            of that.
         count: how many devices.
     """
 
@@ -132,8 +134,12 @@ class Admission:
         )
 
     def _total(self, kind: str) -> int:
-        counts = self.has.accelerators
-        return counts.get(kind, 0) if kind else sum(counts.values())
+        return sum(n for has, n in self.has.accelerators.items() if _serves(has, kind))
+
+    @property
+    def moves(self) -> bool:
+        """True while something here goes on that may make room."""
+        return bool(self.busy) or any(not holder.awaiting for holder in self._holders)
 
     @property
     def crowded(self) -> bool:
@@ -163,12 +169,13 @@ class Admission:
 
     def _endless(self, claim: Claim) -> AdmissionError | None:
         need = claim.need
-        held = [c for c in claim.ancestors() if c.holding]
+        # an ancestor may hold what another target has
+        held = [c for c in claim.ancestors() if c in self._holders]
         memory = self.has.memory - sum(c.need.memory for c in held)
         devices = self._total(need.accelerator) - sum(
             c.need.count for c in held if need.accelerator in ("", c.need.accelerator)
         )
-        if need.memory <= memory and need.count <= devices:
+        if need.memory <= memory and (not need.count or need.count <= devices):
             return None
         lacking = "memory" if need.memory > memory else "accelerator"
         holders = ", ".join(f"{c.name} holds {c.need.words()}" for c in held)
@@ -260,9 +267,7 @@ class Admission:
 
     def stuck(self) -> None:
         """Refuse the youngest queued child if nothing that runs can ever make room."""
-        if not self._queue or self.busy or not self._holders:
-            return
-        if any(not holder.awaiting for holder in self._holders):
+        if not self._queue or not self._holders or self.moves:
             return
         waiting = (claim for row in self._queue.values() for claim in row)
         youngest = max(waiting, key=lambda c: (c.depth > 0, c.number))
@@ -282,13 +287,13 @@ class Admission:
         return sorted(self._holders, key=lambda c: c.number)
 
     def _available(self, kind: str) -> int:
-        return self._counts.get(kind, 0) if kind else sum(self._counts.values())
+        return sum(n for has, n in self._counts.items() if _serves(has, kind))
 
     def _fits(self, need: Need) -> bool:
         return (
             (need.cpu <= self._cpu or need.cpu == 0)
             and (need.memory <= self._memory or need.memory == 0)
-            and need.count <= self._available(need.accelerator)
+            and (not need.count or need.count <= self._available(need.accelerator))
         )
 
     def _grant(self, claim: Claim) -> None:
@@ -305,7 +310,7 @@ class Admission:
         for index, kind in list(self._free_devices):
             if len(taken) == claim.need.count:
                 break
-            if claim.need.accelerator in ("", kind):
+            if _serves(kind, claim.need.accelerator):
                 self._free_devices.remove((index, kind))
                 self._counts[kind] -= 1
                 taken.append(index)
@@ -317,6 +322,18 @@ class Admission:
             self._free_devices.append((index, kind))
             self._counts[kind] += 1
         claim.devices = ()
+
+
+def _serves(kind: str, wanted: str) -> bool:
+    """Return whether a device of one type can be given to whom asks for another.
+
+    A type serves whoever asks for less of it: ``A100 80G`` is an ``A100``. Of a device whose type
+    is not known the family counts.
+    """
+    family = family_of(wanted)
+    if wanted in ("", family) or kind in ("", family):
+        return family_of(kind) == family
+    return kind == wanted or kind.startswith(wanted + " ")
 
 
 def _about(size: int) -> str:

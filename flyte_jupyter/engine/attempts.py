@@ -39,6 +39,7 @@ class Attempts:
         admission: says who may start.
         record: keeps what happens.
         end_children: aborts what an action has called, and returns what is to be waited for.
+        moves: whether anything goes on, here or on another target.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Attempts:
         admission: Admission,
         record: Recorder,
         end_children: Callable[[Action], list[asyncio.Task[None]]],
+        moves: Callable[[], bool],
     ) -> None:
+        self._moves = moves
         self._end_children = end_children
         self._target = target
         self._pool = pool
@@ -230,7 +233,11 @@ class Attempts:
         """Look once things have settled: an answer on its way may end the wait."""
         if self._check is not None:
             self._check.cancel()
-        self._check = self._loop.call_later(SETTLED, self.admission.stuck)
+        self._check = self._loop.call_later(SETTLED, self._end_endless_wait)
+
+    def _end_endless_wait(self) -> None:
+        if not self._moves():
+            self.admission.stuck()
 
     def _room_given_back(self) -> None:
         """Start what fits now, once the action that made room has come to its end."""

@@ -21,8 +21,9 @@ from flyte_jupyter.engine.events import Event, Phase
 from flyte_jupyter.engine.journal import Journal
 from flyte_jupyter.engine.request import RunRequest
 from flyte_jupyter.engine.run import Outcome, RunState
-from flyte_jupyter.errors import EngineError
+from flyte_jupyter.errors import EngineError, TargetError
 from flyte_jupyter.spec import Settings
+from flyte_jupyter.spec.naming import did_you_mean
 from flyte_jupyter.targets.protocol import Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.segments import process_segments
@@ -124,7 +125,7 @@ class Engine:
 
         async def start() -> None:
             with contextlib.suppress(Exception):
-                await self._conductor(target).start_ahead(settings, environment)
+                await self.conductor(target).start_ahead(settings, environment)
 
         asyncio.run_coroutine_threadsafe(start(), self._loop)
 
@@ -136,7 +137,7 @@ class Engine:
 
         def add() -> None:
             if not run.done.done():
-                self._conductor(run.request.target).add(run, inputs, kept)
+                self.conductor(run.request.target).add(run, inputs, kept)
 
         self._loop.call_soon_threadsafe(add)
 
@@ -171,12 +172,28 @@ class Engine:
 
     # on the engine's thread
 
-    def _conductor(self, name: str) -> Conductor:
-        conductor = self._conductors.get(name)
+    def conductor(self, target: str) -> Conductor:
+        """Return the conductor of a target.
+
+        Raises:
+            TargetError: there is no such target.
+        """
+        conductor = self._conductors.get(target)
         if conductor is None:
-            target = self._make_target[name]()
-            conductor = self._conductors[name] = Conductor(target, self.journal, self._said)
+            make = self._make_target.get(target)
+            if make is None:
+                hint = did_you_mean(target, self._make_target) or "."
+                raise TargetError(
+                    f"There is no target {target!r}{hint}",
+                    remedy=f"Targets: {', '.join(self._make_target)}.",
+                )
+            conductor = Conductor(make(), self.journal, self._said, self)
+            self._conductors[target] = conductor
         return conductor
+
+    def moves(self) -> bool:
+        """Return whether anything goes on on one of the targets."""
+        return any(conductor.moves for conductor in self._conductors.values())
 
     def _begin(self, run: RunState) -> None:
         request = run.request
@@ -194,7 +211,7 @@ class Engine:
         run.phase = Phase.RUNNING
         run.emit("run", None, name=run.name, task=request.task, target=request.target)
         try:
-            conductor = self._conductor(request.target)
+            conductor = self.conductor(request.target)
         except Exception as error:
             self._loop.create_task(self._end_without_target(run, error))
             return

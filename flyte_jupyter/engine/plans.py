@@ -12,9 +12,9 @@ from typing import Any
 from flyte_jupyter.engine.admission import Admission, Need
 from flyte_jupyter.engine.run import Action
 from flyte_jupyter.errors import AdmissionError
-from flyte_jupyter.spec import ReusePolicy, Settings, Timeout
+from flyte_jupyter.spec import Device, ReusePolicy, Settings, Timeout
 from flyte_jupyter.spec.settings import to_plain
-from flyte_jupyter.targets.protocol import Prepared, StartRequest, Target
+from flyte_jupyter.targets.protocol import Inventory, Prepared, StartRequest, Target
 
 __all__ = ["Plan", "Plans", "need_of"]
 
@@ -101,7 +101,7 @@ class Plans:
 
     def _make(self, task: str, settings: Settings, group: str) -> Plan:
         timeout = settings.timeout or Timeout()
-        need = need_of(settings)
+        need = need_of(settings, self._admission.has)
         text = json.dumps(to_plain(settings), sort_keys=True)
         refusal = self._admission.check(task, need) if self._target.admits else None
         return Plan(
@@ -160,8 +160,13 @@ class Plans:
         )
 
 
-def need_of(settings: Settings) -> Need:
-    """Return what an attempt under certain settings asks of the target."""
+def need_of(settings: Settings, has: Inventory) -> Need:
+    """Return what an attempt under certain settings asks of the target.
+
+    Args:
+        settings: what is in force.
+        has: what the target has; where it has no such part of a device, a whole one is asked for.
+    """
     resources = settings.resources
     if resources is None:
         return Need(DEFAULT_CPU)
@@ -170,9 +175,16 @@ def need_of(settings: Settings) -> Need:
     return Need(
         DEFAULT_CPU if cpu is None else cpu,
         resources.memory_request or 0,
-        (device.device or "") if device else "",
+        _accelerator(device, has) if device else "",
         device.quantity if device else 0,
     )
+
+
+def _accelerator(device: Device, has: Inventory) -> str:
+    if device.device is None:
+        return "" if device.device_class == "GPU" else device.device_class
+    part = f"{device.device}/{device.partition}"
+    return part if part in has.accelerators else device.device
 
 
 def _share(need: Need, settings: Settings) -> Need:

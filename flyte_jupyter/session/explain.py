@@ -36,7 +36,7 @@ def explain_task(
     """
     shipped = explain(task)
     resolved = catalog.current().resolve(task)
-    place = session.make_target(target or session.default_target())
+    place = session.make_target(target or resolved.settings.target or session.default_target())
     errors: list[Exception | None] = list(shipped.errors)
     inputs: list[str] = []
     if (args or kwargs) and shipped.ok:
@@ -76,4 +76,5 @@ def _notes(place: Target, settings: Settings) -> Iterator[str]:
 def _refusal(place: Target, task: Task, settings: Settings) -> FlyteError | None:
     if not place.admits or session.config().oversize == "clamp":
         return None
-    return Admission(place.inventory(), ()).check(task.name, need_of(settings))
+    has = place.inventory()
+    return Admission(has, ()).check(task.name, need_of(settings, has))
