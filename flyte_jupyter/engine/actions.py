@@ -120,7 +120,7 @@ class Conductor:
             await asyncio.wait(self._tasks, timeout=3)
         await self._pool.close()
         await self.target.close()
-        self._record.close()
+        await self._record.close()
 
     # actions
 
@@ -270,8 +270,10 @@ class Conductor:
         action.enter(outcome.phase)
         if action.parent is not None:
             action.parent.children.discard(action)
-        if action.on_done is not None:
-            action.on_done(outcome)
+        on_done = action.on_done
+        action.let_go()
+        if on_done is not None:
+            on_done(outcome)
 
     # workers
 

@@ -192,6 +192,7 @@ class Carrier:
         """Give worker and room back, and forget what the worker was offered for this call."""
         action, hand = attempt.action, attempt.hand
         hand.calls.pop(attempt.number, None)
+        attempt.on_answer = None
         hand.peer.outbox.free(attempt.offered)
         self._record.attempt_ended(action)
         if hand.worker is not None and attempt.plan.policy is None:

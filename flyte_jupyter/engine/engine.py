@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import importlib
 import json
 import threading
 import time
@@ -234,6 +235,7 @@ class Engine:
             self._runs.pop(run.name, None)
             if not run.done.cancelled():
                 run.done.set_result(outcome)
+            run.let_go()
 
         self.journal.when_kept(told)
 
@@ -262,6 +264,8 @@ def _at_exit(engine: Engine) -> None:
 
     What `atexit` runs comes after executors have stopped, and their threads end what is elsewhere.
     """
+    # who registers last is called first
+    importlib.import_module("concurrent.futures.thread")
     known = weakref.ref(engine)
 
     def close() -> None:

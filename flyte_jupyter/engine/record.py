@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TextIO
 
-from flyte_jupyter.engine.journal import KEPT_AT_ONCE, Journal, dump_value, write_value
+from flyte_jupyter.engine.journal import KEPT_AT_ONCE, Journal, dump_value
+from flyte_jupyter.engine.keeper import Keeper
 from flyte_jupyter.engine.run import Action, Outcome
 from flyte_jupyter.spec.settings import to_plain
 from flyte_jupyter.targets.protocol import ExitRecord
@@ -14,6 +16,13 @@ from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.frames import dump_json
 
 __all__ = ["Recorder"]
+
+# seconds for what waits to be written when the engine closes
+LAST_WRITES = 8.0
+NOT_KEPT = (
+    "Large results come faster than they can be written to the journal: some of them are not kept "
+    "there."
+)
 
 LAST_ERRORS = 8 * 1024
 
@@ -29,6 +38,8 @@ class Recorder:
     def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
         self.journal = journal
         self._loop = loop
+        self._keeper = Keeper()
+        self._told = False
         self._logs: dict[tuple[str, str, int], dict[str, TextIO]] = {}
 
     def action(self, action: Action) -> None:
@@ -146,8 +157,9 @@ class Recorder:
         except OSError:  # it has written nothing
             return ""
 
-    def close(self) -> None:
-        """Close the logs of attempts that were not seen to end."""
+    async def close(self) -> None:
+        """Write what waits, and close the logs of attempts that were not seen to end."""
+        await asyncio.to_thread(self._keeper.close, LAST_WRITES)
         for logs in self._logs.values():
             for log in logs.values():
                 log.close()
@@ -158,19 +170,20 @@ class Recorder:
 
     def _write_behind(self, action: Action, packed: Packed, role: str) -> None:
         path = self.journal.value_file(action.run.name, f"{action.name}.{role}")
+        key = (action.run.name, action.name)
 
-        def write() -> None:
-            partial = path.with_suffix(".partial")
-            with open(partial, "wb", buffering=0) as file:
-                write_value(packed, file.fileno())
-            partial.replace(path)
+        def written() -> None:
+            if role == "output":
+                with contextlib.suppress(RuntimeError):  # the engine has been closed
+                    self._loop.call_soon_threadsafe(self._written, key, path.name)
 
-        def written(future: asyncio.Future[None]) -> None:
-            if role == "output" and not future.cancelled() and future.exception() is None:
-                key = (action.run.name, action.name)
-                self.journal.put("actions", key, output_file=path.name)
+        kept = self._keeper.keep(path, packed, written, 1 if role == "output" else 0.5)
+        if not kept and role == "output" and not self._told:
+            self._told = True
+            action.run.emit("note", action.name, text=NOT_KEPT)
 
-        self._loop.run_in_executor(None, write).add_done_callback(written)
+    def _written(self, key: tuple[str, str], name: str) -> None:
+        self.journal.put("actions", key, output_file=name)
 
 
 def _key(action: Action) -> tuple[str, str, int]:

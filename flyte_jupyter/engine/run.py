@@ -7,7 +7,7 @@ import concurrent.futures
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flyte_jupyter.engine.events import TERMINAL, Event, Phase
@@ -18,6 +18,7 @@ from flyte_jupyter.wire.exchange import Packed
 __all__ = ["Action", "Failure", "Outcome", "RunState"]
 
 IDENTITY_WHOLE = 1 << 20
+NOTHING = Packed(b"null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,12 @@ class RunState:
         self.actions.append(action)
         return action
 
+    def let_go(self) -> None:
+        """Forget what a run that has ended needs no more, so that memory is given back at once."""
+        self.actions.clear()  # each refers to the run
+        if self.request.inputs is not None and self.request.inputs.buffers:
+            self.request = replace(self.request, inputs=None)
+
 
 @dataclass(eq=False, slots=True)
 class Action:
@@ -144,6 +151,17 @@ class Action:
             remedy=failure.remedy,
             final=final,
         )
+
+    def let_go(self) -> None:
+        """Forget the values: nobody asks here for those of an action that has ended.
+
+        It is referred to from many sides, and would hold their memory for as long.
+        """
+        self.inputs = NOTHING
+        if self.outcome is not None:
+            self.outcome = Outcome(self.outcome.phase, failure=self.outcome.failure)
+        self.express = None
+        self.on_done = None
 
     @property
     def ended(self) -> bool:

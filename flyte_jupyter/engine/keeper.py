@@ -1,0 +1,102 @@
+"""Large values, written to their files behind the results, by one thread that hurries nobody.
+
+A value is held until it is written, and memory that is held cannot be used for the next one. So
+only so much may wait: what comes faster than the disk takes it is not kept, and that is said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from flyte_jupyter.engine.journal import write_value
+from flyte_jupyter.wire.exchange import Packed
+
+__all__ = ["Keeper"]
+
+ROOM = 1 << 30
+# A result is opened at once: the processor is first of all for that.
+PAUSE = 0.05
+LOWEST_PRIORITY = 19
+
+
+class Keeper:
+    """Writes values, one after the other, in the order in which they came.
+
+    Args:
+        room: bytes that may wait; a single larger value may, too.
+    """
+
+    def __init__(self, room: int = ROOM) -> None:
+        self._room = room
+        self._waiting: deque[tuple[Path, Packed, Callable[[], None]]] = deque()
+        self._size = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def keep(
+        self, path: Path, packed: Packed, written: Callable[[], None], part: float = 1
+    ) -> bool:
+        """Write a value soon.
+
+        Args:
+            path: the file.
+            packed: the value.
+            written: called when the file is there, on the thread that writes.
+            part: how much of the room there must be for it, between 0 and 1.
+
+        Returns:
+            False when too much waits already: it will not be written.
+        """
+        with self._changed:
+            if self._size and self._size + packed.size > self._room * part:
+                return False
+            self._size += packed.size
+            self._waiting.append((path, packed, written))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="flyte-keeper", daemon=True)
+                self._thread.start()
+        return True
+
+    def close(self, seconds: float) -> None:
+        """Write what waits, as far as there is time."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._thread is None, seconds)
+
+    def _run(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):  # of Linux, where threads have their own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, PAUSE)
+                if not self._waiting:
+                    self._thread = None
+                    self._changed.notify_all()
+                    return
+                path, packed, written = self._waiting.popleft()
+            size = packed.size
+            if _write(path, packed):
+                written()
+            del packed
+            with self._changed:
+                self._size -= size
+
+
+def _write(path: Path, packed: Packed) -> bool:
+    partial = path.with_suffix(path.suffix + ".partial")
+    try:
+        with open(partial, "wb", buffering=0) as file:
+            write_value(packed, file.fileno())
+        partial.replace(path)
+    except OSError:  # there is no room on the disk, or the folder is gone
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        return False
+    return True
