@@ -10,15 +10,18 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.errors import ImageBuildError
+from flyte_jupyter.images.context import context_digest
+from flyte_jupyter.images.dockerfile import packages_environ
+from flyte_jupyter.images.layering import Layering, authorities
 from flyte_jupyter.images.packages import PACKAGES, Packages
 from flyte_jupyter.images.probe import Probe, Probes
-from flyte_jupyter.images.recipe import Recipe, python_of
+from flyte_jupyter.images.recipe import Installation, Recipe, python_of
 from flyte_jupyter.images.references import Inspected, inspect, pull
 from flyte_jupyter.images.sharing import Folders, Progress, Shared
 from flyte_jupyter.images.stack import Stack, base_of, layers_of, split
@@ -34,7 +37,6 @@ __all__ = ["PACKAGES", "ContainerImage", "DockerImages"]
 
 # changed when the same image would be made startable differently
 FORM = 1
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,12 @@ class DockerImages:
     Args:
         daemon: returns the engine.
         cache: the cache folder; what is in it can be deleted while nothing runs.
+        buildkit: build with BuildKit; None to do so if the engine has it.
     """
 
-    def __init__(self, daemon: Callable[[], Daemon], cache: Path) -> None:
+    def __init__(
+        self, daemon: Callable[[], Daemon], cache: Path, buildkit: bool | None = None
+    ) -> None:
         self._daemon = daemon
         self._home = cache / "containers"
         self._probes = Probes(self._home / "probes")
@@ -83,6 +88,7 @@ class DockerImages:
         self._ready: dict[Image | None, ContainerImage] = {}
         self._bases: dict[str, Inspected] = {}
         self._shared = Shared()
+        self._layering = Layering(self._home, self._probe, self._install, buildkit)
 
     def found(self, image: Image | None) -> tuple[bool, str]:
         """Say whether an image is startable as it is, and what it is, without asking the engine.
@@ -150,14 +156,22 @@ class DockerImages:
     async def _prepare(self, image: Image | None, say: Progress) -> ContainerImage:
         daemon = await in_thread(self._daemon)
         base = base_of(image)
-        if not isinstance(base, str):
-            raise ImageBuildError("Images from a Dockerfile cannot be built yet.")
-        found = await self._base(daemon, base, say)
-        probe = await self._probe(daemon, found.id, base, say)
+        if isinstance(base, str):
+            name = base
+            found = await self._base(daemon, base, say)
+        else:
+            name = str(base)
+            context = await in_thread(context_digest, base)
+            found = await self._layering.dockerfile(daemon, base, context, say)
         stack = split(image, found.workdir, daemon.local)
+        final = found
         if stack.built:
-            raise ImageBuildError("Images with such layers cannot be built yet.")
-        ready = await self._mounted(found, probe, stack, image, base, say)
+            final = await self._layering.lay(daemon, found, stack.built, describe(image), say)
+        probe = await self._probe(final, say)
+        if not daemon.local and split(image, found.workdir, False) != stack:
+            # a container has shown that it sees no folder of this machine
+            return await self._prepare(image, say)
+        ready = await self._mounted(final, found, probe, stack, image, name, say)
         self._record(image, found.id, ready)
         return ready
 
@@ -181,54 +195,86 @@ class DockerImages:
             raise ImageBuildError(f"The image {reference!r} was pulled, but the engine lost it.")
         return found
 
-    async def _probe(self, daemon: Daemon, image: str, name: str, say: Progress) -> Probe:
-        known = self._probes.known(image)
+    async def _probe(self, image: Inspected, say: Progress) -> Probe:
+        known = self._probes.known(image.id)
         if known is not None:
             return known
+        daemon = self._daemon()
 
         async def ask(tell: Progress) -> Probe:
-            tell(f"Looking for Python in {name}")
-            return await in_thread(self._probes.ask, daemon, image, name)
+            tell(f"Looking for Python in {image.name}")
+            return await in_thread(self._probes.ask, daemon, image.id, image.name)
 
-        return await self._shared.run("probe " + image, ask, say)
+        return await self._shared.run("probe " + image.id, ask, say)
+
+    async def _install(
+        self, image: Inspected, probe: Probe, given: Sequence[Installation], say: Progress
+    ) -> Path:
+        """Return the folder of packages of some layers, built in a container where they have to."""
+        daemon = self._daemon()
+
+        async def inside(
+            folder: Path,
+            words: str,
+            arguments: list[str],
+            environ: Mapping[str, str],
+            tell: Progress,
+        ) -> None:
+            from flyte_jupyter.images.compiling import install_inside
+
+            stop: list[Any] = []
+            await in_thread(
+                install_inside,
+                daemon,
+                image.id,
+                probe,
+                folder,
+                words,
+                arguments,
+                environ,
+                authorities(),
+                tell,
+                stop,
+                stop=stop,
+            )
+
+        return await self._packages.install(probe, given, say, inside if daemon.local else None)
 
     async def _mounted(
         self,
-        found: Inspected,
+        image: Inspected,
+        base: Inspected,
         probe: Probe,
         stack: Stack,
-        image: Image | None,
+        declared: Image | None,
         name: str,
         say: Progress,
     ) -> ContainerImage:
         packages = files = None
-        environ = dict(found.environ)
+        environ = dict(image.environ)
         if stack.installations:
-            library = await self._packages.install(
-                probe, (*stack.earlier, *stack.installations), say
-            )
+            # what is mounted hides what is baked in at the same place, so it has both
+            given = (*stack.earlier, *stack.installations)
+            library = await self._install(image, probe, given, say)
             packages = str(library)
             self._compile(library, probe)
-            inherited = environ.get("PYTHONPATH")
-            environ["PYTHONPATH"] = f"{PACKAGES}:{inherited}" if inherited else PACKAGES
-            environ["PATH"] = f"{PACKAGES}/bin:{environ.get('PATH') or DEFAULT_PATH}"
+            environ |= packages_environ(environ)
         environ.update(stack.env_vars)
-        workdir = stack.workdir or found.workdir
+        workdir = stack.workdir or image.workdir
         if stack.sources:
             files = str(await self._laid(stack, workdir, say))
+        pairs = tuple(sorted(environ.items()))
         return ContainerImage(
-            digest("container", FORM, found.id, packages, sorted(environ.items()), workdir, files)[
-                :32
-            ],
-            found.id,
-            f"{name}@{found.digest}" if found.digest and "@" not in name else name,
+            digest("container", FORM, image.id, packages, pairs, workdir, files)[:32],
+            image.id,
+            f"{name}@{base.digest}" if base.digest and "@" not in name else name,
             (probe.python,),
             probe.minor,
             packages,
-            tuple(sorted(environ.items())),
+            pairs,
             workdir,
             files,
-            describe(image),
+            describe(declared),
         )
 
     def _compile(self, library: Path, probe: Probe) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ async def tried(arguments: Sequence[str], environ: Mapping[str, str], say: Progr
     hidden = secret_values(environ)
 
     def told(line: str) -> None:
-        if line.strip():
+        # how it failed is told by the error, if it comes to that
+        if line.strip() and not re.match(r"\s*(?:error|cause|hint|warning):", line):
             say(redact(line.strip(), hidden))
 
     outcome = await run_uv(arguments, environ, told)

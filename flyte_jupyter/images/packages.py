@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flyte_jupyter.images import bytecode
@@ -41,17 +40,8 @@ NO_WHEEL = re.compile(
 BUILT_HERE = re.compile(r"^Tag: \S+-linux_\w+$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsCompilingError(Exception):
-    """A package has no wheel for the image and is not pure Python: only a container can build it.
-
-    Args:
-        layer: the layer that asks for it.
-        error: what uv says of it.
-    """
-
-    layer: Installation
-    error: Exception
+# installs into a folder from inside a container: folder, words, arguments of uv, its variables
+Inside = Callable[[Path, str, "list[str]", Mapping[str, str], Progress], Awaitable[None]]
 
 
 class Packages:
@@ -89,7 +79,11 @@ class Packages:
         return place / LIBRARY if _whole(place) else None
 
     async def install(
-        self, probe: Probe, installations: Sequence[Installation], progress: Progress
+        self,
+        probe: Probe,
+        installations: Sequence[Installation],
+        progress: Progress,
+        inside: Inside | None = None,
     ) -> Path:
         """Return the folder to mount for some layers, one after the other.
 
@@ -97,10 +91,10 @@ class Packages:
             probe: the image.
             installations: the layers; at least one.
             progress: called with each step, if there is one.
+            inside: installs what has to be built in a container; None where that is not possible.
 
         Raises:
             ImageBuildError: a package cannot be had.
-            NeedsCompilingError: a package can be had only by building it in a container.
         """
         key = self.key(probe, installations)
         found = self.found(key)
@@ -108,10 +102,10 @@ class Packages:
             return found
         before = None
         if len(installations) > 1:
-            before = await self.install(probe, installations[:-1], progress)
+            before = await self.install(probe, installations[:-1], progress, inside)
 
         async def fill(folder: Path, say: Progress) -> None:
-            await _fill(folder, probe, installations[-1], before, self.home, say)
+            await _fill(folder, probe, installations[-1], before, self.home, say, inside)
 
         place = await self._folders.make(key, fill, progress)
         return place / LIBRARY
@@ -140,6 +134,7 @@ async def _fill(
     before: Path | None,
     home: Path,
     say: Progress,
+    inside: Inside | None,
 ) -> None:
     import asyncio
 
@@ -151,7 +146,7 @@ async def _fill(
     library.chmod(0o755)
     stubs = _lay_stubs(library, probe.distributions)
     say(f"Installing {layer}")
-    await _install(folder, library, probe, layer, say)
+    await _install(folder, library, probe, layer, say, inside)
     await asyncio.to_thread(_finish, library, probe, stubs, home)
     record = {
         "layer": str(layer),
@@ -163,23 +158,33 @@ async def _fill(
 
 
 async def _install(
-    folder: Path, library: Path, probe: Probe, layer: Installation, say: Progress
+    folder: Path,
+    library: Path,
+    probe: Probe,
+    layer: Installation,
+    say: Progress,
+    inside: Inside | None,
 ) -> None:
+    before = set(os.listdir(library))
     asked = wanted(layer, folder)
-    command = ["pip", "install", "--target", str(library), "--python", _this_python()]
-    command += ["--python-version", probe.text, "--python-platform", platform_of(probe)]
-    command += [*asked.options]
+    command = ["pip", "install", "--target", str(library), *asked.options]
     if isinstance(layer, layers.UvProject):
         command += await _project(layer, folder, asked)
     else:
         command += asked.packages
-    outcome = await tried([*command, "--only-binary", ":all:"], asked.environ, say)
+    here = ["--python", _this_python(), "--python-version", probe.text]
+    here += ["--python-platform", platform_of(probe)]
+    outcome = await tried([*command, *here, "--only-binary", ":all:"], asked.environ, say)
     if outcome.code != 0 and _needs_building(outcome):
         say("A package has no wheel; building it")
-        again = await tried(command, asked.environ, silent)
-        if again.code != 0 or _built_here(library):
-            raise NeedsCompilingError(layer, refused(str(layer), outcome, asked.environ))
-        outcome = again
+        # what is pure Python can be built anywhere
+        again = await tried([*command, *here], asked.environ, silent)
+        if again.code == 0 and not _built_here(library):
+            return
+        if inside is not None:
+            _forget(library, before)
+            await inside(folder, str(layer), command, asked.environ, say)
+            return
     if outcome.code != 0:
         raise refused(str(layer), outcome, asked.environ)
 
@@ -211,6 +216,18 @@ def _built_here(library: Path) -> bool:
         if BUILT_HERE.search(wheel.read_text("utf-8", "replace")):
             return True
     return False
+
+
+def _forget(library: Path, before: Collection[str]) -> None:
+    """Remove what an installation that was of no use has added."""
+    import shutil
+
+    for name in set(os.listdir(library)) - set(before):
+        place = library / name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink()
 
 
 def _lay_stubs(library: Path, distributions: Iterable[Distribution]) -> list[Path]:

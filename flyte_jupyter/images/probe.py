@@ -50,6 +50,8 @@ try:
             said["seen"] = stream.read()
     except (IOError, OSError):
         said["seen"] = ""
+    # packages of ours are layers, not what the image has
+    sys.path[:] = [place for place in sys.path if not place.startswith("/opt/flyte_jupyter/")]
     from importlib.metadata import distributions
     found = {}
     for one in distributions():
@@ -161,11 +163,15 @@ class Probes:
 def _answer(daemon: Daemon, image: str, name: str, nonce: str) -> Mapping[str, Any]:
     mounted = daemon.local
     for program in PROGRAMS:
+        command = [program, "-c", QUESTION, SEEN]
         try:
-            output = _run(daemon, image, [program, "-c", QUESTION, SEEN], nonce if mounted else "")
-        except _NotMountedError:
-            mounted = False
-            output = _run(daemon, image, [program, "-c", QUESTION, SEEN], "")
+            try:
+                output = _run(daemon, image, command, nonce if mounted else "")
+            except _NotMountedError:
+                mounted = False
+                output = _run(daemon, image, command, "")
+            if WRONG_MACHINE.search(output):
+                raise _WrongMachineError(output.strip().splitlines()[-1])
         except _NoProgramError:
             continue
         except _WrongMachineError as error:

@@ -22,6 +22,7 @@ class Inspected:
     """An image of the engine.
 
     Args:
+        name: what it was asked for by.
         id: ``sha256:…``.
         digest: what the registry calls it, ``sha256:…``, or empty for one that was made here.
         environ: variables that it sets.
@@ -30,6 +31,7 @@ class Inspected:
         labels: its labels.
     """
 
+    name: str
     id: str
     digest: str
     environ: tuple[tuple[str, str], ...]
@@ -54,6 +56,7 @@ def inspect(daemon: Daemon, reference: str) -> Inspected | None:
     config = said.get("Config") or {}
     pairs = [entry.partition("=") for entry in config.get("Env") or ()]
     return Inspected(
+        reference,
         str(said["Id"]),
         _digest(said.get("RepoDigests") or (), reference),
         tuple((name, value) for name, _, value in pairs),

@@ -15,7 +15,7 @@ from flyte_jupyter.images.locking import exclusive
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Folders", "Progress", "Shared", "silent"]
+__all__ = ["WAITING", "Folders", "Progress", "Shared", "silent"]
 
 T = TypeVar("T")
 Progress = Callable[[str], None]

@@ -11,7 +11,7 @@ from flyte_jupyter.images.recipe import Recipe, destination
 from flyte_jupyter.spec.hashing import digest_file, digest_folder
 from flyte_jupyter.spec.layers import SourceFile
 
-__all__ = ["copy_sources"]
+__all__ = ["LEFT_OUT", "copy_sources", "unchanged"]
 
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".git", ".ipynb_checkpoints", ".DS_Store")
 
@@ -26,7 +26,7 @@ def copy_sources(recipe: Recipe, folder: Path) -> None:
     for source in recipe.sources:
         target = folder / destination(source, recipe.workdir)
         try:
-            _unchanged(source.src, source.digest, isinstance(source, SourceFile))
+            unchanged(source.src, source.digest, isinstance(source, SourceFile))
             if isinstance(source, SourceFile):
                 into = source.dst.endswith("/") or target == folder or target.is_dir()
                 target = target / os.path.basename(source.src) if into else target
@@ -39,8 +39,22 @@ def copy_sources(recipe: Recipe, folder: Path) -> None:
             raise ImageBuildError(f"{source} cannot be copied: {error}.") from None
 
 
-def _unchanged(path: str, digest: str, is_file: bool) -> None:
-    if (digest_file(path) if is_file else digest_folder(path)) != digest:
+def unchanged(path: str, digest: str, is_file: bool) -> None:
+    """Raise if a file or folder is not as it was when it was declared.
+
+    Args:
+        path: where it is.
+        digest: of what it was.
+        is_file: it is a file.
+
+    Raises:
+        ImageBuildError: it has changed, or is gone.
+    """
+    try:
+        now = digest_file(path) if is_file else digest_folder(path)
+    except OSError as error:
+        raise ImageBuildError(f"{path!r} cannot be copied: {error.strerror}.") from None
+    if now != digest:
         raise ImageBuildError(
             f"{path!r} has changed since the image was declared.",
             remedy="Run the cell that declares the image again, so that it takes the new content.",
