@@ -1,4 +1,4 @@
-"""The same verbs for a terminal: ``flyte-jupyter run``, ``doctor`` and ``demo``."""
+"""The same verbs for a terminal: ``flyte-jupyter run``, ``logs``, ``ps``, ``doctor`` and so on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.notebook.options import COMMAND_OPTIONS, help_text
 from flyte_jupyter.notebook.splitting import Word
 from flyte_jupyter.notebook.usage import MagicUsageError
+from flyte_jupyter.notebook.verbs import VERBS, Verb
 
 __all__ = ["main"]
 
@@ -25,11 +26,19 @@ USAGE = """\
 Run the tasks of a notebook or a Python file, each in a container of its own.
 
   flyte-jupyter run [options] FILE TASK [--input value ...]
+  flyte-jupyter logs [RUN] [ACTION or TASK] [--attempt N] [--tail LINES] [--stderr]
+  flyte-jupyter ps
+  flyte-jupyter clean [NAME ...] [--dry-run] [--all]
+  flyte-jupyter images [--remove-unused | --remove NAME ...] [--dry-run]
   flyte-jupyter doctor
   flyte-jupyter demo [--lab]
 
 run     runs a task of a .py file or a notebook and prints its result; inputs are typed by its
         signature, everything with parts is written as JSON.
+logs    shows what a run wrote, the last one if none is named, and what it used.
+ps      lists what kernels have on the targets: containers, networks, volumes, folders.
+clean   removes what kernels that have ended left behind, or what is named.
+images  lists what was built for the targets, and removes it.
 doctor  says which targets are usable here, and how to get the others.
 demo    runs the quickstart notebook and prints what it did; --lab opens it in JupyterLab.
 
@@ -71,15 +80,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verb(word: str) -> Callable[[list[str]], int]:
-    from flyte_jupyter.spec.naming import did_you_mean
+    from flyte_jupyter.spec.naming import did_you_mean, listing
 
     verbs = {"run": _run, "doctor": _doctor, "demo": _demo}
     if word in verbs:
         return verbs[word]
+    if word in VERBS:
+        return lambda arguments: _show(VERBS[word], word, arguments)
+    known = ("run", *VERBS, "doctor", "demo")
     raise MagicUsageError(
-        f"there is no command {word!r}{did_you_mean(word, verbs)}",
-        remedy="The commands are run, doctor and demo.",
+        f"there is no command {word!r}{did_you_mean(word, known)}",
+        remedy=f"The commands are {listing(known, 'and')}.",
     )
+
+
+def _show(verb: Verb, name: str, arguments: list[str]) -> int:
+    """Do what one of the verbs does that a notebook has, too, and print what it shows."""
+    from flyte_jupyter.notebook.arguments import parse_words
+
+    if any(word in ("-h", "--help") for word in arguments):
+        usage = " ".join(filter(None, ("flyte-jupyter", name, verb.takes, "[options]")))
+        print(f"{usage}\n\n{name} {verb.does}.\n\nOptions:\n{help_text(verb.options)}")
+        return DONE
+    words = [Word(text, 0, len(text), literal=True) for text in arguments]
+    print(verb.do(parse_words(words, verb.options, None), {}, True))
+    return DONE
 
 
 def _rendered(error: Exception) -> list[str]:

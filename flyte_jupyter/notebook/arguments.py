@@ -6,7 +6,7 @@ itself: ``--image {my_image}`` hands over the image, not its representation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "find_option",
     "leading_options",
     "parse",
+    "parse_words",
     "suggestion",
 ]
 
@@ -50,12 +51,34 @@ def parse(line: str, options: Sequence[Option], variables: Mapping[str, Any] | N
     Raises:
         MagicUsageError: an unknown option, a value that is missing or too many.
     """
-    reader = Reader(split(line), options, variables)
+    words = split(line)
+    quoted = {word.start for word in words if line[word.start] in "'\""}
+    return parse_words(words, options, variables, quoted)
+
+
+def parse_words(
+    words: Sequence[Word],
+    options: Sequence[Option],
+    variables: Mapping[str, Any] | None,
+    quoted: Collection[int] = (),
+) -> Arguments:
+    """Return what the words of a line say.
+
+    Args:
+        words: the words.
+        options: the rows that are allowed.
+        variables: what ``{expression}`` and ``$name`` may refer to; ``None`` leaves them alone.
+        quoted: where words begin that are no options, whatever they look like.
+
+    Raises:
+        MagicUsageError: an unknown option, a value that is missing or too many.
+    """
+    reader = Reader(words, options, variables)
     positionals = []
     while (word := reader.peek()) is not None:
         if word.text == "--":
             reader.take()
-        elif _is_option(word, line):
+        elif _looks_like_option(word.text) and (not quoted or word.start not in quoted):
             reader.option()
         else:
             positionals.append(expanded(reader.take(), variables))
@@ -219,8 +242,11 @@ def _countable(text: str) -> bool:
 
 
 def _is_option(word: Word, line: str) -> bool:
-    quoted = line[word.start] in "'\""
-    return not quoted and word.text.startswith("-") and not word.text[1:2].isdigit()
+    return line[word.start] not in "'\"" and _looks_like_option(word.text)
+
+
+def _looks_like_option(text: str) -> bool:
+    return text.startswith("-") and not text[1:2].isdigit()
 
 
 def _alone(text: str) -> str | None:

@@ -14,19 +14,23 @@ __all__ = ["built_table", "removed_table"]
 HEADS = ("name", "target", "kind", "size", "last use", "in use", "what")
 
 
-def built_table(found: Sequence[Kept], *, now: float | None = None) -> Table:
+def built_table(
+    found: Sequence[Kept], *, terminal: bool = False, now: float | None = None
+) -> Table:
     """Return what was built as a table, the largest first.
 
     Args:
         found: what was found.
+        terminal: whether a terminal asks.
         now: seconds since the epoch.
     """
     unused = [one for one in found if not one.image.in_use]
     notes = []
     if unused:
+        verb = "flyte-jupyter images" if terminal else "%flyte_images"
         notes.append(
-            f"{_size(unused)} are unused: %flyte_images --remove-unused removes "
-            f"{len(unused)} of {len(found)}"
+            f"{_size(unused)} are unused: {verb} --remove-unused removes {len(unused)} of "
+            f"{len(found)}"
         )
     return _table(found, now, "", tuple(notes), "Nothing was built yet.")
 

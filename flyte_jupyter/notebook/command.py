@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_jupyter.catalog import Catalog
-from flyte_jupyter.notebook.arguments import Reader, expanded
+from flyte_jupyter.notebook.arguments import Reader, expanded, parse_words
 from flyte_jupyter.notebook.calls import Call
 from flyte_jupyter.notebook.inputs import annotations_of, from_text, unknown_input
 from flyte_jupyter.notebook.options import COMMAND_OPTIONS, Kind
 from flyte_jupyter.notebook.splitting import Word, split
 from flyte_jupyter.notebook.usage import MagicUsageError
-from flyte_jupyter.spec.naming import did_you_mean
+from flyte_jupyter.notebook.verbs import VERBS
+from flyte_jupyter.spec.naming import did_you_mean, listing
 from flyte_jupyter.spec.task import Task
 
 __all__ = ["Command", "read_command", "run_command"]
 
-VERBS = ("run",)
+RUN = "run"
 FILES = (".py", ".ipynb")
 
 
@@ -45,18 +46,24 @@ def run_command(line: str, shell: Any, catalog: Catalog) -> Any:
         catalog: the session's declarations.
 
     Returns:
-        The result of the task.
+        The result of the task, or what the verb shows.
     """
     from flyte_jupyter.notebook.running import start
 
     words = split(line)
-    if not words or words[0].text not in VERBS:
-        said = words[0].text if words else ""
+    said = words[0].text if words else ""
+    if said in VERBS:
+        return VERBS[said].do(
+            parse_words(words[1:], VERBS[said].options, shell.user_ns), shell.user_ns, False
+        )
+    if said != RUN:
+        verbs = (RUN, *VERBS)
         raise MagicUsageError(
-            f"%flyte takes a verb, not {said!r}{did_you_mean(said, VERBS)}"
+            f"%flyte takes a verb, not {said!r}{did_you_mean(said, verbs)}"
             if said
             else "%flyte takes a verb",
-            remedy="Write %flyte run TASK --input value.",
+            remedy="Write %flyte run TASK --input value; "
+            f"the other verbs are {listing(VERBS, 'and')}.",
         )
     command = read_command(words[1:], shell.user_ns, catalog)
     return start(command.call, command.values, shell)

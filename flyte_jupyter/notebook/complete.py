@@ -15,8 +15,12 @@ from flyte_jupyter.catalog import Catalog
 from flyte_jupyter.notebook.matching import LINE
 from flyte_jupyter.notebook.options import (
     CELL_RUN_OPTIONS,
+    CLEAN_OPTIONS,
     ENV_OPTIONS,
     EXPLAIN_OPTIONS,
+    IMAGES_OPTIONS,
+    LOGS_OPTIONS,
+    PS_OPTIONS,
     RUN_OPTIONS,
     Kind,
     Option,
@@ -32,6 +36,10 @@ TABLES = {
     ("%", "flyte_run"): RUN_OPTIONS,
     ("%%", "flyte_run"): CELL_RUN_OPTIONS,
     ("%", "flyte_explain"): EXPLAIN_OPTIONS,
+    ("%", "flyte_logs"): LOGS_OPTIONS,
+    ("%", "flyte_ps"): PS_OPTIONS,
+    ("%", "flyte_clean"): CLEAN_OPTIONS,
+    ("%", "flyte_images"): IMAGES_OPTIONS,
 }
 OPEN_CALL = re.compile(r"([A-Za-z_][\w.-]*)\(([^()]*)$")
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -78,7 +86,7 @@ def candidates(line: str, catalog: Catalog, variables: Mapping[str, Any] = {}) -
     options = TABLES.get((mark, magic))
     if options is None:
         return None
-    if mark == "%" and magic != "flyte_env":
+    if mark == "%" and magic in ("flyte_run", "flyte_explain"):
         call = OPEN_CALL.search(rest)
         if call is not None:
             return _parameters(call, catalog, variables)
@@ -96,8 +104,10 @@ def candidates(line: str, catalog: Catalog, variables: Mapping[str, Any] = {}) -
         if not before.strip():
             return _completion(fragment, _named(catalog.environments, "environment"))
         return _completion(fragment, _options(options))
-    if mark == "%%":
+    if mark == "%%" or magic in ("flyte_ps", "flyte_clean", "flyte_images"):
         return _completion(fragment, _options(options))
+    if magic == "flyte_logs":
+        return _completion(fragment, [*_runs(), *_tasks(catalog, variables), *_options(options)])
     return _completion(fragment, [*_tasks(catalog, variables), *_options(options)])
 
 
@@ -149,6 +159,12 @@ def _tasks(catalog: Catalog, variables: Mapping[str, Any]) -> list[Candidate]:
     here = {variables[name].name for name in bound}
     others = [name for name in catalog.tasks if name not in here]
     return _named([*(name for name in bound if not name.startswith("_")), *others], "task")
+
+
+def _runs() -> list[Candidate]:
+    from flyte_jupyter.session.history import recent_runs
+
+    return _named(recent_runs(), "run")
 
 
 def _parameters(

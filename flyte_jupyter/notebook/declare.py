@@ -60,6 +60,8 @@ def environment_fields(
         fields["include"] = tuple(_items(values["include"]))
     if "task_queue" in values:
         fields["queue"] = values["task_queue"]
+    if "on" in values:
+        fields["target"] = values["on"]
     if "reusable" in values:
         fields["reusable"] = _reuse(values["reusable"])
     return fields

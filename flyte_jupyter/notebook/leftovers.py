@@ -15,35 +15,42 @@ __all__ = ["cleaned", "presence"]
 HEADS = ("name", "kind", "environment", "state", "age", "memory", "owner", "what")
 
 
-def presence(found: Sequence[Found], *, everything: bool, now: float | None = None) -> Table:
+def presence(
+    found: Sequence[Found], *, everything: bool, terminal: bool = False, now: float | None = None
+) -> Table:
     """Return what there is as a table.
 
     Args:
         found: what was found.
         everything: whether to show what other living kernels have, and what is of other machines.
+        terminal: whether a terminal asks, which has no kernel of its own and no magics.
         now: seconds since the epoch.
     """
+    everything = everything or terminal
     shown = [one for one in found if everything or one.mine or one.what.alive is False]
     notes = []
     if hidden := len(found) - len(shown):
         notes.append(f"{_count(hidden)} of other kernels: %flyte_ps --all")
     if dead := sum(one.what.alive is False for one in found):
-        notes.append(f"{_count(dead)} of kernels that have ended: %flyte_clean removes {_it(dead)}")
+        clean = _verb("clean", terminal)
+        notes.append(f"{_count(dead)} of kernels that have ended: {clean} removes {_it(dead)}")
     return _table(shown, time.time() if now is None else now, tuple(notes), "Nothing is there.")
 
 
-def cleaned(result: Cleaned, *, now: float | None = None) -> Table:
+def cleaned(result: Cleaned, *, terminal: bool = False, now: float | None = None) -> Table:
     """Return what cleaning up did as a table.
 
     Args:
         result: what it did.
+        terminal: whether a terminal asks.
         now: seconds since the epoch.
     """
     notes = []
     if others := sum(one.what.alive is None for one in result.kept):
         notes.append(
             f"{_count(others)} stay{'s' if others == 1 else ''}, whose kernel cannot be seen from "
-            "here (another machine's, say): %flyte_ps --all lists, %flyte_clean NAME removes"
+            f"here (another machine's, say): {_verb('ps', terminal)} --all lists, "
+            f"{_verb('clean', terminal)} NAME removes"
         )
     count = len(result.removed)
     verb = "would be removed" if result.dry_run else "removed"
@@ -85,6 +92,10 @@ def _owner(found: Found) -> str:
     if found.what.alive is None:
         return f"{kernel} on {host}" if host else kernel
     return kernel if found.what.alive else f"{kernel} (ended)"
+
+
+def _verb(name: str, terminal: bool) -> str:
+    return f"flyte-jupyter {name}" if terminal else f"%flyte_{name}"
 
 
 def _count(number: int) -> str:

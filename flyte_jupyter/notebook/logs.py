@@ -131,7 +131,8 @@ def logs_of(
         chosen = _of_number(chosen, number)
     errors = bool(values.get("stderr"))
     calls = Counter(one.task for one in run.attempts if one.number == 1)
-    attempts = tuple(_attempt(one, most, errors, calls[one.task] > 1) for one in chosen)
+    tries = Counter(one.action for one in run.attempts)
+    attempts = tuple(_attempt(one, _title(one, calls, tries), most, errors) for one in chosen)
     return Logs(run, attempts, "standard error" if errors else "output")
 
 
@@ -165,14 +166,21 @@ def _whole(flag: str, text: Any) -> int | None:
     return number
 
 
-def _attempt(one: AttemptRecord, most: int | None, errors: bool, several: bool) -> AttemptLog:
+def _title(one: AttemptRecord, calls: Counter[str], tries: Counter[str]) -> str:
+    """Return what tells an attempt from the others of its run, and no more."""
+    title = _short(one.task)
+    if calls[one.task] > 1:
+        title = f"{one.action} {title}"
+    if tries[one.action] > 1:
+        title += f", attempt {one.number}"
+    return title
+
+
+def _attempt(one: AttemptRecord, title: str, most: int | None, errors: bool) -> AttemptLog:
     log = LogTail(most)
     log.feed(_text(one.errors if errors else one.log))
     lines = log.lines if most is None else log.lines[-most:] if most else []
     hidden = log.dropped + len(log.lines) - len(lines)
-    title = f"{one.action} {_short(one.task)}" if several else _short(one.task)
-    if one.number > 1 or one.phase is Phase.FAILED:
-        title += f", attempt {one.number}"
     return AttemptLog(one, title, tuple(lines), hidden)
 
 

@@ -26,8 +26,12 @@ from flyte_jupyter.catalog import current
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.options import (
     CELL_RUN_OPTIONS,
+    CLEAN_OPTIONS,
     ENV_OPTIONS,
     EXPLAIN_OPTIONS,
+    IMAGES_OPTIONS,
+    LOGS_OPTIONS,
+    PS_OPTIONS,
     RUN_OPTIONS,
     Option,
     help_text,
@@ -150,6 +154,66 @@ class FlyteMagics(Magics):  # type: ignore[misc]
 
         return listing(current(), line.split())
 
+    @_helped(("Options:", LOGS_OPTIONS))
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    def flyte_logs(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """Show what a run wrote, with what its attempts used.
+
+            %flyte_logs [RUN] [ACTION or TASK]
+
+        Without a run, the last one of this notebook; runs of earlier kernels are found by name.
+        RUN is a name, the beginning of one, or a variable that holds a run. A task alone means
+        the last run that called it.
+        """
+        return self._verb("logs", line, local_ns)
+
+    @_helped(("Options:", PS_OPTIONS))
+    @no_var_expand
+    @line_magic
+    def flyte_ps(self, line: str) -> Any:
+        """List what kernels have on the targets: containers, networks, volumes, folders.
+
+            %flyte_ps [--all]
+
+        Shown is what this kernel has, and what kernels that have ended left behind.
+        """
+        return self._verb("ps", line)
+
+    @_helped(("Options:", CLEAN_OPTIONS))
+    @no_var_expand
+    @line_magic
+    def flyte_clean(self, line: str) -> Any:
+        """Remove what kernels that have ended left behind.
+
+            %flyte_clean [--dry-run]
+            %flyte_clean NAME ...
+
+        What belongs to a living kernel, or to one that cannot be seen from here, is removed only
+        if it is named. What is not ours is never touched.
+        """
+        return self._verb("clean", line)
+
+    @_helped(("Options:", IMAGES_OPTIONS))
+    @no_var_expand
+    @line_magic
+    def flyte_images(self, line: str) -> Any:
+        """List what was built for the targets, with its size, and remove it.
+
+            %flyte_images [--remove-unused] [--remove NAME ...]
+
+        Unused is what nothing that runs uses and no environment of this notebook asks for.
+        """
+        return self._verb("images", line)
+
+    def _verb(self, name: str, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        from flyte_jupyter.notebook.arguments import parse
+        from flyte_jupyter.notebook.verbs import VERBS
+
+        verb, variables = VERBS[name], self._variables(local_ns)
+        return verb.do(parse(line, verb.options, variables), variables, False)
+
     @no_var_expand
     @line_magic
     def flyte(self, line: str) -> Any:
@@ -157,6 +221,7 @@ class FlyteMagics(Magics):  # type: ignore[misc]
 
             %flyte run train --rows 1000 --task_queue gpus
             %flyte run FILE.py train --rows 1000
+            %flyte logs | ps | clean | images
 
         Without a file, the task is one of this notebook. Inputs are typed by its signature.
         """

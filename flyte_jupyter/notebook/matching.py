@@ -9,7 +9,8 @@ from typing import Any
 __all__ = ["LINE", "matcher_for"]
 
 LINE = re.compile(
-    r"^\s*(?:[\w.,\s]+=\s*)?(?P<mark>%%?)(?P<magic>flyte_env|flyte_run|flyte_explain|flyte_envs)\s"
+    r"^\s*(?:[\w.,\s]+=\s*)?(?P<mark>%%?)"
+    r"(?P<magic>flyte_(?:env|run|explain|envs|logs|ps|clean|images))\s"
 )
 """A line that `complete` knows about."""
 

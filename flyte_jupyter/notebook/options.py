@@ -12,9 +12,13 @@ from enum import StrEnum
 
 __all__ = [
     "CELL_RUN_OPTIONS",
+    "CLEAN_OPTIONS",
     "COMMAND_OPTIONS",
     "ENV_OPTIONS",
     "EXPLAIN_OPTIONS",
+    "IMAGES_OPTIONS",
+    "LOGS_OPTIONS",
+    "PS_OPTIONS",
     "RUN_OPTIONS",
     "Kind",
     "Option",
@@ -77,6 +81,7 @@ POLICIES = (
     _option("--retries", Kind.ONE, "N", "how often a failed task is tried again"),
     _option("--timeout", Kind.ONE, "TIME", "longest time of one attempt: 90, 90s, 10m, 1h30m"),
 )
+ON = _option("--on --target", Kind.ONE, "TARGET", "where to run it: local or docker", "targets")
 QUEUE = _option("--task-queue --queue", Kind.ONE, "QUEUE", "queue that admits the tasks", "queues")
 INTERRUPTIBLE = _option("--interruptible", Kind.SWITCH, "", "may run on machines that can be lost")
 ACCOUNT = _option("--service-account", Kind.ONE, "NAME", "identity of the tasks on a cluster")
@@ -99,6 +104,7 @@ ENV_OPTIONS: tuple[Option, ...] = (
     _option("--description", Kind.ONE, "TEXT", "what it is for"),
     *POLICIES,
     REUSABLE,
+    ON,
     QUEUE,
     INTERRUPTIBLE,
     _option("--include", Kind.MANY, "PATH ...", "files that travel with the code", "files"),
@@ -109,7 +115,7 @@ ENV_OPTIONS: tuple[Option, ...] = (
 )
 
 _CONTEXT = (
-    _option("--on --target", Kind.ONE, "TARGET", "where to run it: local, docker, …", "targets"),
+    ON,
     _option("--name", Kind.ONE, "NAME", "name of the run"),
     QUEUE,
     *RESOURCES,
@@ -129,7 +135,23 @@ CELL_RUN_OPTIONS: tuple[Option, ...] = (
     _option("--env --environment", Kind.ONE, "ENV", "environment of the cell", "environments"),
     *_CONTEXT,
 )
-EXPLAIN_OPTIONS: tuple[Option, ...] = (_CONTEXT[0],)
+EXPLAIN_OPTIONS: tuple[Option, ...] = (ON,)
+LOGS_OPTIONS: tuple[Option, ...] = (
+    _option("--attempt", Kind.ONE, "N", "only this attempt of each action"),
+    _option("--tail", Kind.ONE, "LINES", "how many lines of each attempt"),
+    _option("--stderr", Kind.FLAG, "", "only what was written to standard error"),
+)
+PS_OPTIONS: tuple[Option, ...] = (_option("--all", Kind.FLAG, "", "also what other kernels have"),)
+_DRY_RUN = _option("--dry-run", Kind.FLAG, "", "only say what would be removed")
+CLEAN_OPTIONS: tuple[Option, ...] = (
+    _DRY_RUN,
+    _option("--all", Kind.FLAG, "", "also what was built and nothing needs"),
+)
+IMAGES_OPTIONS: tuple[Option, ...] = (
+    _option("--remove-unused", Kind.FLAG, "", "remove what nothing needs"),
+    _option("--remove", Kind.MANY, "NAME ...", "remove these"),
+    _DRY_RUN,
+)
 COMMAND_OPTIONS: tuple[Option, ...] = (
     *RUN_OPTIONS,
     # two spellings of Flyte's own command line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Table", "age", "without_empty"]
+__all__ = ["Table", "Tables", "age", "without_empty"]
 
 LEFT = 'style="text-align:left"'
 
@@ -47,6 +47,18 @@ class Table:
             parts.append(f"<div>{escape(self.empty)}</div>")
         parts.extend(f"<div>{escape(note)}</div>" for note in self.notes)
         return "".join(parts)
+
+
+class Tables(tuple[Table, ...]):
+    """Several tables, one below the other."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(repr, self))
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<div>{table._repr_html_()}</div>" for table in self)
 
 
 def _row(texts: tuple[str, ...]) -> str:

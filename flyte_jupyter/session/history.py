@@ -19,9 +19,10 @@ from flyte_jupyter.session import session
 from flyte_jupyter.spec.naming import did_you_mean, listing
 from flyte_jupyter.store.folders import state_folder
 
-__all__ = ["AttemptRecord", "RunRecord", "find_run"]
+__all__ = ["AttemptRecord", "RunRecord", "find_run", "recent_runs"]
 
 NAMED = 500
+OFFERED = 20
 NO_RUN = "Nothing has been run yet."
 
 
@@ -119,6 +120,16 @@ def find_run(words: tuple[str, ...] = ()) -> tuple[RunRecord, str]:
         if len(words) == 1 and (found := _with_part(db, folder, words[0])) is not None:
             return found
         raise _unknown(db, words[0])
+
+
+def recent_runs() -> list[str]:
+    """Return the names of the last runs, the newest first."""
+    folder = session.config().state or state_folder()
+    if not (folder / "journal.sqlite").exists():
+        return []
+    with _reading(folder) as db:
+        statement = "SELECT name FROM runs ORDER BY created DESC LIMIT ?"
+        return [str(name) for (name,) in db.execute(statement, (OFFERED,))]
 
 
 @contextmanager

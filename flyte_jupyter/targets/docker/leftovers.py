@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flyte_jupyter.daemon import Daemon, explained
+from flyte_jupyter.daemon.labels import ENVIRONMENT, IMAGE, KIND, OWNER
 from flyte_jupyter.store.owners import is_alive
-from flyte_jupyter.targets.docker.labels import ENVIRONMENT, KIND, OWNER
 from flyte_jupyter.targets.protocol import Leftover
 
 __all__ = ["sweep"]
@@ -28,7 +30,7 @@ PURPOSES = {
     "build": "a step of a build",
 }
 OURS = {"label": OWNER}
-# Asking for the memory of one container takes a moment; of hundreds too many of them.
+# Of so many containers the memory is asked for, each on a thread.
 MEASURED = 32
 
 
@@ -48,8 +50,10 @@ def sweep(daemon: Daemon, remove: Collection[str] = ()) -> list[Leftover]:
 
     api = daemon.fresh()
     try:
-        found = [*_containers(api, not remove), *_networks(api), *_volumes(api)]
-        return found if not remove else [each for each in found if _gone(api, each, remove)]
+        found = [*_containers(api), *_networks(api), *_volumes(api)]
+        if remove:
+            return [each for each in found if _gone(api, each, remove)]
+        return _measured(daemon, found)
     except (DockerException, RequestException) as error:
         raise explained(error) from None
     finally:
@@ -78,28 +82,38 @@ def _gone(api: Any, leftover: Leftover, names: Collection[str]) -> bool:
 # What is there
 
 
-def _containers(api: Any, measured: bool) -> Iterator[Leftover]:
+def _containers(api: Any) -> Iterator[Leftover]:
     found = api.containers(all=True, filters=OURS)
-    for number, each in enumerate(found):
+    tags = _tags(api) if found else {}
+    for each in found:
         labels = each.get("Labels") or {}
-        running = each.get("State") == "running"
         purpose = PURPOSES.get(labels.get(KIND, ""), "a container")
         yield Leftover(
             name=(each.get("Names") or [each["Id"][:12]])[0].lstrip("/"),
             owner=labels[OWNER],
-            description=f"{purpose}, {_image(each)}",
+            description=f"{purpose}, {_image(each, tags)}",
             kind="container",
             state=_state(each),
             environment=labels.get(ENVIRONMENT, ""),
             created=each.get("Created"),
             alive=_alive(labels),
-            memory=_memory(api, each["Id"]) if measured and running and number < MEASURED else None,
         )
 
 
-def _image(container: Mapping[str, Any]) -> str:
-    name = str(container.get("Image", ""))
-    return name.removeprefix("sha256:")[:12] if name.startswith("sha256:") else name
+def _tags(api: Any) -> dict[str, str]:
+    """Return id → a name of each image that has one."""
+    return {
+        each["Id"]: tag
+        for each in api.images()
+        for tag in (each.get("RepoTags") or ())[:1]
+        if tag != "<none>:<none>"
+    }
+
+
+def _image(container: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """Return what an image is called: containers are made from ids, which tell nobody anything."""
+    known = (container.get("Labels") or {}).get(IMAGE) or tags.get(container.get("ImageID", ""))
+    return str(known or container.get("Image", "")).removeprefix("sha256:")[:60]
 
 
 def _state(container: Mapping[str, Any]) -> str:
@@ -108,13 +122,30 @@ def _state(container: Mapping[str, Any]) -> str:
     return f"{state}, status {status[1]}" if state == "exited" and status else state
 
 
-def _memory(api: Any, name: str) -> int | None:
-    from docker.errors import APIError
+def _measured(daemon: Daemon, found: list[Leftover]) -> list[Leftover]:
+    """Add to the containers that run what memory they hold."""
+    from concurrent.futures import ThreadPoolExecutor
 
+    running = [each.name for each in found if each.state == "running"][:MEASURED]
+    if not running:
+        return found
+    # an engine answers once a second, whoever asks; so all are asked at once
+    with ThreadPoolExecutor(len(running)) as pool:
+        memory = dict(zip(running, pool.map(partial(_memory, daemon), running), strict=True))
+    return [replace(each, memory=memory.get(each.name)) for each in found]
+
+
+def _memory(daemon: Daemon, name: str) -> int | None:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    api = daemon.fresh()
     try:
         stats = api.stats(name, stream=False, one_shot=True).get("memory_stats") or {}
-    except APIError:  # it has ended since it was listed
+    except (DockerException, RequestException):  # it has ended since it was listed
         return None
+    finally:
+        api.close()
     details = stats.get("stats") or {}
     # files that are only kept in case they are read again are no use of memory
     files = details.get("total_inactive_file", details.get("inactive_file", 0))

@@ -1,0 +1,117 @@
+"""The verbs that look after runs and what they leave: in a magic, in ``%flyte`` and in a terminal.
+
+``%flyte_logs``, ``%flyte logs`` and ``flyte-jupyter logs`` are one function of one table row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flyte_jupyter.notebook.arguments import Arguments
+from flyte_jupyter.notebook.options import (
+    CLEAN_OPTIONS,
+    IMAGES_OPTIONS,
+    LOGS_OPTIONS,
+    PS_OPTIONS,
+    Option,
+)
+from flyte_jupyter.notebook.usage import MagicUsageError
+
+__all__ = ["VERBS", "Verb"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb.
+
+    Args:
+        does: what it does, in a few words.
+        takes: what it takes besides options, in words.
+        options: the options that it takes.
+        do: does it: takes what was said, the names of the notebook, and whether a terminal asks;
+            returns what is to be shown.
+    """
+
+    does: str
+    takes: str
+    options: tuple[Option, ...]
+    do: Callable[[Arguments, Mapping[str, Any], bool], Any]
+
+
+def _logs(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.logs import TAIL, logs_of
+
+    # a terminal has room for all, and other programs read what it is given
+    return logs_of(said.positionals, said.values, variables, None if terminal else TAIL)
+
+
+def _ps(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.leftovers import presence
+    from flyte_jupyter.session.leftovers import present
+
+    del variables
+    _none("ps", said)
+    return presence(present(), everything=bool(said.values.get("all")), terminal=terminal)
+
+
+def _clean(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.leftovers import cleaned
+    from flyte_jupyter.notebook.tables import Tables
+    from flyte_jupyter.session.leftovers import clean
+
+    del variables
+    dry_run = bool(said.values.get("dry_run"))
+    result = clean([str(name) for name in said.positionals], dry_run=dry_run)
+    table = cleaned(result, terminal=terminal)
+    if not said.values.get("all"):
+        return table
+    return Tables((table, _removed((), dry_run)))
+
+
+def _images(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.built import built_table
+    from flyte_jupyter.session.images import built
+
+    del variables
+    _none("images", said)
+    names = tuple(map(str, said.values.get("remove", ())))
+    dry_run = bool(said.values.get("dry_run"))
+    if names and said.values.get("remove_unused"):
+        raise MagicUsageError("--remove and --remove-unused were both given; give one of them")
+    if names or said.values.get("remove_unused"):
+        return _removed(names, dry_run)
+    return built_table(built(), terminal=terminal)
+
+
+def _removed(names: tuple[str, ...], dry_run: bool) -> Any:
+    from flyte_jupyter.notebook.built import removed_table
+    from flyte_jupyter.session.images import remove_built
+
+    return removed_table(remove_built(names, dry_run=dry_run), dry_run=dry_run)
+
+
+def _none(verb: str, said: Arguments) -> None:
+    if said.positionals:
+        raise MagicUsageError(f"{verb} takes no {str(said.positionals[0])!r}")
+
+
+VERBS: dict[str, Verb] = {
+    "logs": Verb(
+        "shows what a run wrote, the last one if none is named, and what it used",
+        "[RUN] [ACTION or TASK]",
+        LOGS_OPTIONS,
+        _logs,
+    ),
+    "ps": Verb("lists what kernels have on the targets", "", PS_OPTIONS, _ps),
+    "clean": Verb(
+        "removes what kernels that have ended left behind, or what is named",
+        "[NAME ...]",
+        CLEAN_OPTIONS,
+        _clean,
+    ),
+    "images": Verb(
+        "lists what was built for the targets, and removes it", "", IMAGES_OPTIONS, _images
+    ),
+}
