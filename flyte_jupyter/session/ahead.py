@@ -31,4 +31,6 @@ def _start(names: tuple[str, ...]) -> None:
         for name in names:
             declared = current().environments.get(name)
             if declared is not None:
-                engine.start_ahead(session.default_target(), declared.value.settings, name)
+                settings = declared.value.settings
+                target = settings.target or session.default_target()
+                engine.start_ahead(target, settings, name)

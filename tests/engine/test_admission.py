@@ -53,6 +53,32 @@ def test_a_small_request_may_pass_a_large_one_that_does_not_fit():
     assert queue.started == ["running", "small"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "wanted", "given"),
+    [
+        ("A100", "", True),
+        ("A100", "A100", True),
+        ("A100 80G", "A100", True),
+        ("A100", "A100 80G", False),
+        ("A100/1g.5gb", "A100/1g.5gb", True),
+        ("A100/1g.5gb", "A100", False),
+        ("A100/1g.5gb", "", True),
+        ("T4", "A100", False),
+        ("", "A100", True),
+        ("NEURON", "", False),
+        ("NEURON", "Trn1", True),
+        ("MI300X", "AMD_GPU", True),
+        ("T4", "AMD_GPU", False),
+    ],
+)
+def test_a_device_serves_whoever_asks_for_its_kind(kind, wanted, given):
+    queue = Queue(devices=[("0", kind)])
+    need = Need(accelerator=wanted, count=1)
+    assert (queue.admission.check("task", need) is None) is given
+    claim = queue.enter("task", need)
+    assert claim.devices == (("0",) if given else ())
+
+
 def test_what_waits_longest_is_not_passed_for_ever(monkeypatch):
     queue = Queue(cpu=2000)
     queue.enter("running", Need(cpu=1500))

@@ -141,7 +141,7 @@ def test_every_option_reaches_its_field(cell, shell) -> None:
     ran = cell(
         "%%flyte_env ml --python 3.12 --pip pandas==2.2 --apt git --cpu 1,4 --mem 1Gi --gpu 2 "
         "--accelerator NVIDIA_A10G --disk 10Gi --shm auto --env-vars A=1 B='x y' --secret TOKEN "
-        "--depends-on base --cache auto --reusable 3 --task_queue gpus --interruptible "
+        "--depends-on base --cache auto --reusable 3 --task_queue gpus --interruptible --on local "
         "--no-network --include data/ --service-account me --max-inline-io-bytes 5Mi "
         "--pod-template big --timeout 1h30m\n"
         "async def f(): ...\n"
@@ -158,6 +158,7 @@ def test_every_option_reaches_its_field(cell, shell) -> None:
     assert (settings.queue, settings.interruptible, settings.network) == ("gpus", True, False)
     assert settings.include == ("data/",)
     assert settings.service_account == "me"
+    assert settings.target == "local"
     assert settings.max_inline_io_bytes == 5 * 1024 * 1024
     assert settings.pod_template == "big"
     assert settings.cache is not None

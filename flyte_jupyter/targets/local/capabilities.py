@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flyte_jupyter.spec import Settings
+from flyte_jupyter.spec import Device, Settings
+from flyte_jupyter.targets.local import machine
 from flyte_jupyter.targets.protocol import Capability, Honour
 
 __all__ = ["capabilities"]
@@ -86,11 +87,15 @@ def _of_resources(settings: Settings) -> Iterator[tuple[str, Capability]]:
     if resources.shm_bytes is not None:
         yield "shm", Capability(Honour.IGNORED, "shared memory of this machine is not divided")
     if resources.device is not None:
-        if resources.device.partition:
-            note = "the partition is not made; whole devices are handed out"
-            yield "gpu", Capability(Honour.APPROXIMATED, note)
-        else:
-            yield "gpu", HONOURED
+        yield "gpu", _device(resources.device)
+
+
+def _device(device: Device) -> Capability:
+    kinds = {kind for _, kind in machine.accelerators()}
+    if device.partition and f"{device.device}/{device.partition}" not in kinds:
+        note = "the partition is not made; whole devices are handed out"
+        return Capability(Honour.APPROXIMATED, note)
+    return HONOURED
 
 
 def _of_image(settings: Settings) -> Iterator[tuple[str, Capability]]:

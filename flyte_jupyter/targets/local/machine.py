@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
+from flyte_jupyter.targets.nvidia import nvidia_devices
 from flyte_jupyter.targets.protocol import Inventory
 
 __all__ = ["accelerators", "inventory"]
@@ -38,26 +37,9 @@ def _millicores() -> int:
     return millis if quota == "max" else min(millis, int(quota) * 1000 // int(period))
 
 
-@functools.cache
 def accelerators() -> tuple[tuple[str, str], ...]:
-    """Return (index, type) of each NVIDIA device of this machine; nothing where there is none."""
-    if not Path("/proc/driver/nvidia/gpus").is_dir() or not shutil.which("nvidia-smi"):
-        return ()
-    result = subprocess.run(
-        ["nvidia-smi", "--query-gpu=index,name", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    rows = [line.split(",", 1) for line in result.stdout.splitlines() if "," in line]
-    return tuple((index.strip(), _type(name)) for index, name in rows)
-
-
-def _type(name: str) -> str:
-    """Return the catalogue's word in a product name such as ``NVIDIA A100-SXM4-40GB``."""
-    words = name.replace("NVIDIA", "").replace("Tesla", "").replace("-", " ").split()
-    return words[0] if words else ""
+    """Return (id, type) of each NVIDIA device of this machine; nothing where there is none."""
+    return nvidia_devices()
 
 
 @functools.cache
