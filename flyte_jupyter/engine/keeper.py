@@ -19,6 +19,9 @@ from flyte_jupyter.wire.exchange import Packed
 __all__ = ["Keeper"]
 
 ROOM = 1 << 30
+# What waits holds a segment, and so a descriptor: when so many do, others are copied, up to a size.
+MANY = 8
+COPIED = 16 << 20
 # A result is opened at once: the processor is first of all for that.
 PAUSE = 0.05
 LOWEST_PRIORITY = 19
@@ -56,6 +59,9 @@ class Keeper:
         with self._changed:
             if self._size and self._size + packed.size > self._room * part:
                 return False
+            if len(self._waiting) >= MANY and packed.size <= COPIED:
+                parts = [bytes(b) for b in packed.buffers]  # type: ignore[arg-type]
+                packed = Packed(packed.tree, tuple(parts))
             self._size += packed.size
             self._waiting.append((path, packed, written))
             if self._thread is None:
@@ -73,9 +79,10 @@ class Keeper:
     def _run(self) -> None:
         with contextlib.suppress(AttributeError, OSError):  # of Linux, where threads have their own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, PAUSE)
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed, PAUSE)
                 if not self._waiting:
                     self._thread = None
                     self._changed.notify_all()

@@ -51,9 +51,13 @@ class SocketTransport(asyncio.Transport):
         self._view = memoryview(self._buffer)
         self._closing = False
         self._lost = False
-        self.carries_descriptors = connection.family == getattr(socket, "AF_UNIX", None)
         loop.add_reader(self._fd, self._readable)
         protocol.connection_made(self)
+
+    @property
+    def carries_descriptors(self) -> bool:
+        """True where descriptors can travel with the bytes."""
+        return self._socket.family == getattr(socket, "AF_UNIX", None)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes, now as far as the socket takes them, then as it takes more."""

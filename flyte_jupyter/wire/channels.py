@@ -117,8 +117,9 @@ class Channel:
 
     def _take(self, entry: Any) -> memoryview:
         segments = self._segments
-        entry = _list(entry)
-        segment = segments.all.get(entry[0]) if entry else None
+        if not _list(entry) or type(entry[0]) is not str:
+            raise ProtocolError("A segment was lent without a name.")
+        segment = segments.all.get(entry[0])
         if len(entry) == 2:
             segment = self._new(segment, *entry)
         elif segment is None or self not in segment.known:
@@ -130,14 +131,13 @@ class Channel:
             raise ProtocolError("A segment cannot be mapped.")
         return view
 
-    def _new(self, known: Optional[Segment], key: Any, size: Any) -> Segment:
+    def _new(self, known: Optional[Segment], key: str, size: Any) -> Segment:
         if not self._fds:
             raise ProtocolError("A segment was lent without its descriptor.")
         fd = self._fds.popleft()
         try:
             right = (
                 known is None
-                and type(key) is str
                 and type(size) is int
                 and 0 < size <= os.fstat(fd).st_size
                 and fcntl.fcntl(fd, GET_SEALS) & SEAL_SHRINK
