@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flyte_jupyter.daemon import Daemon
 
 __all__ = ["Finding", "examine"]
 
@@ -37,6 +40,7 @@ def examine() -> Iterator[Finding]:
     """Yield what is found out, the cheapest first."""
     yield _python()
     yield _alias()
+    yield _default()
     from flyte_jupyter.session.session import target_names
 
     known = target_names()
@@ -75,6 +79,18 @@ def _alias() -> Finding:
     return Finding("import flyte", True, "gives this package once the extension is loaded.")
 
 
+def _default() -> Finding:
+    from flyte_jupyter.errors import TargetError
+    from flyte_jupyter.session.session import VARIABLE, default_target
+
+    try:
+        name = default_target()
+    except TargetError as error:
+        return Finding("default target", False, f"{error.sentence} {error.remedy}".rstrip())
+    why = f"as {VARIABLE} says" if os.environ.get(VARIABLE) else f"unless {VARIABLE} names another"
+    return Finding("default target", True, f"{name}, {why}.")
+
+
 def _local() -> Finding:
     from flyte_jupyter.images import Interpreters
     from flyte_jupyter.store.folders import cache_folder
@@ -98,37 +114,69 @@ def _local() -> Finding:
 
 
 def _docker() -> Finding:
-    if importlib.util.find_spec("docker") is None:
-        return Finding("docker", False, "The docker package is missing: pip install docker.")
-    import docker
+    from flyte_jupyter.daemon import connect
+    from flyte_jupyter.errors import TargetError
 
+    if sys.platform == "win32":
+        return Finding("docker", False, "needs Linux or macOS; WSL2 is Linux.", is_target=True)
     try:
-        _knock(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
-        client = docker.from_env(timeout=5)
-        version = client.version().get("Version", "?")
-        client.close()
-    except (OSError, docker.errors.DockerException) as error:
-        reason = str(error).splitlines()[0][:160]
-        return Finding(
-            "docker",
-            False,
-            "No Docker daemon answers here; start one, or point DOCKER_HOST at one.",
-            (reason,),
-            is_target=True,
-        )
-    return Finding("docker", True, f"Docker {version} answers.", is_target=True)
+        daemon = connect()
+        try:
+            sentence, details = _engine(daemon)
+        finally:
+            daemon.close()
+    except TargetError as error:
+        words = f"{error.sentence} {error.remedy}".rstrip()
+        return Finding("docker", False, words, tuple(error.evidence), is_target=True)
+    return Finding("docker", True, sentence, tuple(details), is_target=True)
 
 
-def _knock(host: str) -> None:
-    """Open and close a local socket: the client itself leaks one that nobody answers.
+def _engine(daemon: Daemon) -> tuple[str, Iterator[str]]:
+    kind = "Podman" if daemon.podman else "Docker"
+    where = "on this machine" if daemon.local else "elsewhere, or in a machine of its own"
+    named = f", named by {daemon.origin}" if daemon.origin else ""
+    sentence = f"every task runs in a container of {kind} {daemon.version} {where}."
+    return sentence, iter((f"{daemon.url}{named}", *_of_engine(daemon)))
 
-    Raises:
-        OSError: nobody answers.
-    """
-    if host.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5)
-            connection.connect(host.removeprefix("unix://"))
+
+def _of_engine(daemon: Daemon) -> Iterator[str]:
+    from flyte_jupyter.images.stack import base_of
+    from flyte_jupyter.targets.docker.devices import HANDS_OUT_NOTHING, inventory
+    from flyte_jupyter.targets.docker.facts import engine_facts
+    from flyte_jupyter.targets.nvidia import nvidia_devices
+
+    facts, has = engine_facts(daemon), inventory(daemon)
+    yield f"{has.cpu // 1000} processors, {has.memory / (1 << 30):.1f} GiB of memory"
+    can = {
+        "memory": facts.limits_memory,
+        "swap": facts.limits_swap,
+        "cpu": facts.limits_cpu,
+        "processes": facts.limits_pids,
+        "disk": facts.limits_disk,
+    }
+    held = ", ".join(name for name, yes in can.items() if yes) or "nothing"
+    free = ", ".join(name for name, yes in can.items() if not yes)
+    yield (
+        f"limits {held}"
+        + (f"; not {free}" if free else "")
+        + (f" (cgroup version {daemon.cgroup_version})")
+    )
+    if daemon.rootless:
+        yield "rootless: root inside a container is the user outside"
+    yield "builds images with " + ("BuildKit" if daemon.buildkit else "the classic builder")
+    if has.accelerators:
+        counts = ", ".join(f"{n} × {kind or 'GPU'}" for kind, n in has.accelerators.items())
+        yield f"hands out {counts}"
+    elif facts.local and nvidia_devices():
+        yield f"GPUs of this machine: {HANDS_OUT_NOTHING}"
+    else:
+        yield "hands out no GPU"
+    base = base_of(None)
+    assert isinstance(base, str), "the default image is a reference"
+    if daemon.ask(f"/images/{base}/json")[0] == 200:
+        yield f"the default image {base} is there"
+    else:
+        yield f"the default image {base} is fetched by the first task, or by: docker pull {base}"
 
 
 def _kubernetes() -> Finding:

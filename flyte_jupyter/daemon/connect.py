@@ -57,6 +57,11 @@ class Daemon:
         self._endpoint = endpoint
         self._folders: bool | None = None
 
+    @property
+    def origin(self) -> str:
+        """What names this engine, in words; empty for one in a usual place."""
+        return self._endpoint.origin
+
     @functools.cached_property
     def info(self) -> dict[str, Any]:
         """What the engine says of itself and of its machine.
