@@ -129,7 +129,7 @@ def _no_shared_memory(raised: Raised, _: re.Match[str]) -> str:
 
 
 def _full_disk(raised: Raised, match: re.Match[str]) -> str:
-    if "/dev/shm" in raised.sentence:
+    if "/dev/shm" in raised.sentence or raised.full[:1] == (SHM,):
         return _no_shared_memory(raised, match)
     return (
         "The disk that it wrote to is full: write less, ask for more with "
@@ -179,7 +179,8 @@ def _no_name(raised: Raised, _: re.Match[str]) -> str:
 
 
 def _this_host(raised: Raised, match: re.Match[str]) -> str:
-    if raised.target == "local" or not re.search(r"127\.0\.0\.1|localhost|::1", match.string):
+    where = f"{match.string}\n{raised.traceback}"
+    if raised.target == "local" or not re.search(r"127\.0\.0\.1|localhost|::1\b", where):
         return ""
     return (
         "localhost is the container itself, not the machine of the notebook: use the machine's "
@@ -207,6 +208,9 @@ def _no_device(raised: Raised, _: re.Match[str]) -> str:
         f"It asked for {raised.accelerator} and its code sees none: check that the image has the "
         "libraries for it, and the machine the driver (nvidia-smi; flyte-jupyter doctor)."
     )
+
+
+SHM = "/dev/shm"
 
 
 def _row(types: str, pattern: str, say: Callable[[Raised, re.Match[str]], str]) -> _Row:

@@ -29,6 +29,8 @@ SIGBUS = 7
 # code may end with the same status.
 STREAM_ENDED, LAST_WORD = 71, "flyte_jupyter: the stream to the notebook has ended"
 NOT_STARTED, CRASH = 70, "Traceback (most recent call last)"
+# What stands below user code on the stack.
+OURS = "/flyte_jupyter/worker/"
 # How the first process of a container ends that the engine could not start.
 UNSTARTABLE = (125, 126, 127)
 LINES = 5
@@ -319,7 +321,7 @@ def _stack(output: str) -> list[str]:
     if at < 0:
         return []
     frames = [line.strip() for line in output[at:].splitlines() if line.startswith('  File "')]
-    return frames[:LINES]
+    return [frame for frame in frames if OURS not in frame][:LINES]
 
 
 Row = tuple[Callable[[Facts], bool], Callable[[Facts], BaseRuntimeError]]

@@ -94,6 +94,7 @@ class Raised:
         network: whether it had a network.
         accelerator: what the task asked for, in words, empty if nothing.
         oom_kills: processes of its worker that the system ended for lack of memory.
+        full: which of the places that tasks write to had no room left.
         output: the last that the attempt wrote to standard error.
     """
 
@@ -107,4 +108,5 @@ class Raised:
     network: bool = True
     accelerator: str = ""
     oom_kills: int = 0
+    full: tuple[str, ...] = ()
     output: str = ""

@@ -65,6 +65,7 @@ def with_advice(
         network=action.settings.network is not False,
         accelerator="" if device is None else str(device),
         oom_kills=int(header.get("oom_kills", 0)),
+        full=tuple(map(str, header.get("full", ()))),
         output=record.last_errors(action),
     )
     said = advise(raised)

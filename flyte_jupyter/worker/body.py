@@ -36,6 +36,9 @@ from flyte_jupyter.worker.output import LogBook
 
 __all__ = ["start"]
 
+# How it ends without its stream, and what it writes then: user code may end with the same status.
+STREAM_ENDED = 71
+LAST_WORD = b"flyte_jupyter: the stream to the notebook has ended\n"
 # These are read when a process starts, so a fork cannot honour them.
 EARLY = ("LD_", "DYLD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES", "OPENSSL_CONF")
 
@@ -202,7 +205,12 @@ class _Body:
 
     def stream_ended(self) -> None:
         """End at once: nobody is left to work for."""
-        os._exit(71)
+        try:
+            os.set_blocking(2, False)
+            os.write(2, LAST_WORD)
+        except OSError:
+            pass  # user code has closed it
+        os._exit(STREAM_ENDED)
 
     def _woken(self) -> None:
         try:

@@ -26,6 +26,7 @@ from flyte_jupyter.wire.values import (
 )
 from flyte_jupyter.worker.cgroup import oom_kills
 from flyte_jupyter.worker.context import TaskContext, current_context
+from flyte_jupyter.worker.disks import DISK_FULL, full_disks
 from flyte_jupyter.worker.load import Loaded, load
 from flyte_jupyter.worker.output import current_call
 from flyte_jupyter.worker.secret import lay_secrets
@@ -234,6 +235,8 @@ class Runner:
         if os.getppid() == FIRST_PROCESS:
             before, self._oom_kills = self._oom_kills, oom_kills()
             header["oom_kills"] = self._oom_kills - before
+        if getattr(error, "errno", None) in DISK_FULL:
+            header["full"] = full_disks()
         packed = pack(encode_exception(error, text))
         return lambda: self._link.send_value(Kind.ERROR, frame.call, header, packed)
 
