@@ -50,18 +50,17 @@ def explain_task(
     settings = [
         f"{name} = {text}  ({resolved.origin(name)})" for name, text in resolved.settings.rows()
     ]
-    notes: tuple[str, ...] = ()
     try:
-        notes = tuple(_notes(place, resolved.settings))
-        if shipped.ok:
-            errors += [python_refusal(capsule_of(task), resolved.settings, place.name)]
+        # whoever admits is met by this, and can say more of itself then
         errors += [_refusal(place, task, resolved.settings)]
     except FlyteError as error:
         errors.append(error)
+    if shipped.ok:
+        errors += [python_refusal(capsule_of(task), resolved.settings, place.name)]
     sections = (
         ("inputs", tuple(inputs)),
         ("settings", tuple(settings)),
-        (f"on {place.name}", notes),
+        (f"on {place.name}", tuple(_notes(place, resolved.settings))),
     )
     return replace(shipped, errors=tuple(filter(None, errors)), sections=sections)
 
@@ -74,7 +73,9 @@ def _notes(place: Target, settings: Settings) -> Iterator[str]:
 
 
 def _refusal(place: Target, task: Task, settings: Settings) -> FlyteError | None:
-    if not place.admits or session.config().oversize == "clamp":
+    if not place.admits:
         return None
     has = place.inventory()
+    if session.config().oversize == "clamp":
+        return None
     return Admission(has, ()).check(task.name, need_of(settings, has))
