@@ -31,6 +31,8 @@ class SocketTransport(asyncio.Transport):
         loop: the loop, which must be one with readers and writers.
         connection: a connected socket; it is closed with the transport.
         protocol: what is told.
+        descriptors: True for a unix socket whose other end is the other side itself, and not a
+            relay, which would lose them.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class SocketTransport(asyncio.Transport):
         loop: asyncio.AbstractEventLoop,
         connection: socket.socket,
         protocol: asyncio.Protocol,
+        descriptors: bool = False,
     ) -> None:
         super().__init__()
         connection.setblocking(False)
@@ -47,17 +50,13 @@ class SocketTransport(asyncio.Transport):
         self._protocol = protocol
         self._take_descriptors: Any = getattr(protocol, "descriptors_received", None)
         self._backlog: list[tuple[memoryview, Sequence[int]]] = []
+        self.carries_descriptors = descriptors
         self._buffer = bytearray(READ)
         self._view = memoryview(self._buffer)
         self._closing = False
         self._lost = False
         loop.add_reader(self._fd, self._readable)
         protocol.connection_made(self)
-
-    @property
-    def carries_descriptors(self) -> bool:
-        """True where descriptors can travel with the bytes."""
-        return self._socket.family == getattr(socket, "AF_UNIX", None)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes, now as far as the socket takes them, then as it takes more."""

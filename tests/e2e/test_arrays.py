@@ -232,7 +232,12 @@ def test_what_is_passed_on_or_given_back_is_not_copied(cell: Any) -> None:
 
 
 def test_arrays_travel_where_no_descriptors_can(cell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SocketTransport, "carries_descriptors", False)
+    made = SocketTransport.__init__
+
+    def plain(self: Any, *args: Any, descriptors: bool) -> None:
+        made(self, *args)
+
+    monkeypatch.setattr(SocketTransport, "__init__", plain)
     book = cell(SHARING)
     array = np.arange(1 << 20, dtype=float)
     back = flyte.run(book.twice, array).result()

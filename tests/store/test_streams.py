@@ -8,8 +8,6 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import pytest
-
 from flyte_jupyter.store.streams import SocketTransport
 
 
@@ -124,16 +122,5 @@ def test_writing_to_a_socket_that_broke_loses_it() -> None:
         transport = SocketTransport(asyncio.get_running_loop(), ours, listener)
         transport.write(b"x")
         assert isinstance(await listener.lost, (BrokenPipeError, type(None)))
-
-    play(scene)
-
-
-@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
-def test_only_a_unix_socket_carries_descriptors(family: int) -> None:
-    async def scene() -> None:
-        one = socket.socket(family, socket.SOCK_STREAM)
-        transport = SocketTransport(asyncio.get_running_loop(), one, Listener())
-        assert transport.carries_descriptors == (family == socket.AF_UNIX)
-        transport.abort()
 
     play(scene)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
+from flyte_jupyter.store.streams import SocketTransport
 from flyte_jupyter.targets.control import Control
 
 __all__ = ["Container"]
@@ -43,6 +44,7 @@ class Container:
         self._stream: socket.socket | None = None
         self._killed = False
         self._events: list[str] = []
+        self.direct = False  # whether nothing stands between the two ends of the stream
         self.said: Callable[[], str] = str
         self.exited: asyncio.Future[ExitRecord] = self._loop.create_future()
         self.died: asyncio.Future[int | None] = self._loop.create_future()
@@ -86,12 +88,7 @@ class Container:
         """Attach the stream of frames to a protocol."""
         stream, self._stream = self._stream, None
         assert stream is not None
-        try:
-            transport, _ = await self._loop.create_connection(lambda: protocol, sock=stream)
-        except BaseException:
-            stream.close()
-            raise
-        return transport
+        return SocketTransport(self._loop, stream, protocol, descriptors=self.direct)
 
     def deadline(self, seconds: float | None) -> None:
         """Have the first process end the body after so many seconds."""

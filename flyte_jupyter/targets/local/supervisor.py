@@ -14,8 +14,8 @@ from typing import Any
 
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.store.scratch import scratch_folder
-from flyte_jupyter.targets.control import Control
 from flyte_jupyter.store.streams import SocketTransport
+from flyte_jupyter.targets.control import Control
 from flyte_jupyter.targets.protocol import ExitRecord, StartRequest
 
 __all__ = ["LocalWorker", "Supervisor"]
@@ -39,7 +39,7 @@ class LocalWorker:
     async def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Attach the stream of frames to a protocol."""
         loop = asyncio.get_running_loop()
-        return SocketTransport(loop, self._stream, protocol)
+        return SocketTransport(loop, self._stream, protocol, descriptors=True)
 
     def deadline(self, seconds: float | None) -> None:
         """Have the supervisor end the worker after so many seconds."""
