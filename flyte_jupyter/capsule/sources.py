@@ -193,8 +193,14 @@ class SourceFile:
     def _compile(self, flags: int) -> dict[tuple[int, str], list[types.CodeType]]:
         found: dict[tuple[int, str], list[types.CodeType]] = {}
         flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        # IPython compiles each statement of a cell by itself; that gives other code than the whole
+        # text where a statement calls functions of a module that another one imports
+        units: list[str | ast.Module] = [self.text]
+        units += [ast.Module([statement], []) for statement in self.tree.body]
         try:
-            stack = [compile(self.text, self.filename, "exec", flags, dont_inherit=True)]
+            stack: list[types.CodeType] = [
+                compile(unit, self.filename, "exec", flags, dont_inherit=True) for unit in units
+            ]
         except (SyntaxError, ValueError):
             return found
         while stack:

@@ -81,3 +81,11 @@ print(json.dumps(str(explain(shell.user_ns["k"]).errors[0])))
         "(Cell In[6], line 3).\nMagics, '!' commands and the shell exist only in the notebook: "
         "use subprocess, or a plain function, inside the task."
     )
+
+
+def test_a_function_beside_the_import_of_what_it_calls_travels_as_source():
+    cell = "import socket\n@env.task\ndef f(x):\n    return socket.gethostname()"
+    more = f"assert shell.run_cell({cell!r}, store_history=True).success\n"
+    symbols, _, warnings = _session(more + SYMBOLS)
+    assert symbols == [["f", "function", "Cell In[6]:2"]]
+    assert warnings == []
