@@ -88,7 +88,7 @@ def docker_engine(any_engine: Daemon, needs_image: Callable[[str], str]) -> Daem
 
 
 @pytest.fixture(scope="session")
-def leftovers(any_engine: Daemon, home: str) -> Callable[[float], list[str]]:
+def leftovers(any_engine: Daemon, home: str) -> Iterator[Callable[[float], list[str]]]:
     """A function that lists what this process, or one that has ended, made since a time and left.
 
     Other processes of this machine may be at work with the same engine: what they made is theirs
@@ -117,11 +117,12 @@ def leftovers(any_engine: Daemon, home: str) -> Callable[[float], list[str]]:
         for path, who in scratch_folders():
             if path.stat().st_mtime >= since and ownerless(who):
                 yield f"folder {path}"
-        for path in Path(home).rglob(f"*{separator}*"):
-            if path.is_dir() and ownerless(path.name.replace(separator, ":")):
-                yield f"folder {path}"
+        # that of a kernel which was killed is removed by the next kernel
+        for path in Path(home).rglob(owner().replace(":", separator)):
+            yield f"folder {path}"
 
-    return lambda since: list(found(since))
+    yield lambda since: list(found(since))
+    client.close()
 
 
 def _seconds(row: dict[str, str]) -> float:
@@ -132,15 +133,25 @@ def _seconds(row: dict[str, str]) -> float:
     return datetime.fromisoformat(text[:19] + "+00:00").timestamp()
 
 
+@pytest.fixture(scope="session")
+def gone(leftovers: Callable[[float], list[str]]) -> Callable[[float], None]:
+    """A function that holds that nothing is left of what was made since a time."""
+
+    def hold(since: float) -> None:
+        limit = time.monotonic() + GONE
+        while (left := leftovers(since)) and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert left == []
+
+    return hold
+
+
 @pytest.fixture
-def nothing_left(leftovers: Callable[[float], list[str]]) -> Iterator[None]:
+def nothing_left(gone: Callable[[float], None]) -> Iterator[None]:
     """Holds that a test leaves nothing in the engine and no folder; ask for it before a kernel."""
     start = time.time()
     yield
-    limit = time.monotonic() + GONE
-    while (left := leftovers(start)) and time.monotonic() < limit:
-        time.sleep(0.05)
-    assert left == []
+    gone(start)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from document_accounts import Account
 from document_parts import Document, read_folder
 
 VARIABLE = "FLYTE_JUPYTER_DOCUMENTS"
+# the images that the documents name, beside the default one
+IMAGES = ("python:3.12", "python:3.12-slim", "pytorch:latest", "fastapi:latest")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -34,6 +37,46 @@ def documents() -> dict[str, Document]:
     if not folder:
         pytest.skip(f"needs the documents: set {VARIABLE} to the folder that has them")
     return read_folder(Path(folder))
+
+
+@pytest.fixture(scope="module", params=("local", "docker"))
+def target(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The target that a kernel takes where a document names none: each in turn."""
+    if request.param == "local":
+        yield "local"
+        return
+    request.getfixturevalue("docker_engine")
+    needs_image: Callable[[str], str] = request.getfixturevalue("needs_image")
+    for image in IMAGES:
+        needs_image(image)
+    gone: Callable[[float], None] = request.getfixturevalue("gone")
+    start = time.time()
+    yield "docker"
+    gone(start)
+
+
+LOOK = """
+import platform
+rows = dict(line.rstrip().split("=", 1) for line in open("/etc/os-release") if "=" in line)
+print(rows["VERSION_CODENAME"], platform.python_version())
+"""
+
+
+@pytest.fixture(scope="session")
+def inside(docker_engine: Any) -> Callable[[str], tuple[str, str]]:
+    """A function that returns release and Python of an image, as a container of it says them."""
+
+    def look(image: str) -> tuple[str, str]:
+        container = docker_engine.api.create_container(image, ["python3", "-c", LOOK])
+        try:
+            docker_engine.api.start(container)
+            assert docker_engine.api.wait(container)["StatusCode"] == 0
+            system, python = docker_engine.api.logs(container, stderr=False).decode().split()
+        finally:
+            docker_engine.api.remove_container(container, force=True)
+        return system, python
+
+    return look
 
 
 @dataclass(frozen=True)
@@ -83,8 +126,8 @@ class Kernel:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Kernel]:
-    """Start a kernel in a folder and end it afterwards."""
+def started(folder: Path, target: str) -> Iterator[Kernel]:
+    """Start a kernel with a default target in a folder, and end it afterwards."""
     client = NotebookClient(
         nbformat.v4.new_notebook(),
         kernel_name="python3",
@@ -92,16 +135,16 @@ def started(folder: Path) -> Iterator[Kernel]:
         allow_errors=True,
         resources={"metadata": {"path": str(folder)}},
     )
-    with client.setup_kernel():
+    with client.setup_kernel(env={**os.environ, "FLYTE_JUPYTER_TARGET": target}):
         kernel = Kernel(client)
         kernel.does("%load_ext flyte_jupyter")
         yield kernel
 
 
 @pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
+def kernel(tmp_path: Path, target: str) -> Iterator[Kernel]:
     """A kernel of its own for a test."""
-    with started(tmp_path) as kernel:
+    with started(tmp_path, target) as kernel:
         yield kernel
 
 
@@ -115,6 +158,7 @@ class Played:
         kernel: the kernel.
         answers: what each block gave.
         declared: every environment with the functions of its tasks, after the last block.
+        target: where its tasks run.
     """
 
     account: Account
@@ -122,6 +166,7 @@ class Played:
     kernel: Kernel
     answers: tuple[Answer, ...]
     declared: dict[str, tuple[str, ...]]
+    target: str
 
 
 DECLARED = """
@@ -137,14 +182,16 @@ from flyte_jupyter import catalog
 def played(
     request: pytest.FixtureRequest,
     documents: dict[str, Document],
+    target: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Played]:
-    """A document, executed once for all tests about it; parametrised with its account."""
+    """A document, executed once for all tests about it on a target; its account parametrises it."""
     account: Account = request.param
     document = documents.get(account.digest)
     assert document is not None, f"no document in {os.environ[VARIABLE]} is {account.name}"
-    with started(tmp_path_factory.mktemp(account.name)) as kernel:
+    with started(tmp_path_factory.mktemp(account.name), target) as kernel:
         for line in account.preamble:
             kernel.does(line)
         answers = tuple(kernel.cell(block) for block in document.python)
-        yield Played(account, document, kernel, answers, kernel.value(DECLARED))
+        declared = kernel.value(DECLARED)
+        yield Played(account, document, kernel, answers, declared, target)
