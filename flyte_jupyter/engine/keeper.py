@@ -18,7 +18,7 @@ from flyte_jupyter.wire.exchange import Packed
 
 __all__ = ["Keeper"]
 
-ROOM = 1 << 30
+ROOM = 512 << 20
 # What waits holds a segment, and so a descriptor: when so many do, others are copied, up to a size.
 MANY = 8
 COPIED = 16 << 20
