@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -89,10 +89,10 @@ def docker_engine(any_engine: Daemon, needs_image: Callable[[str], str]) -> Daem
 
 @pytest.fixture(scope="session")
 def leftovers(any_engine: Daemon, home: str) -> Iterator[Callable[[float], list[str]]]:
-    """A function that lists what this process, or one that has ended, made since a time and left.
+    """A function that lists what the tests made since a time and left.
 
-    Other processes of this machine may be at work with the same engine: what they made is theirs
-    as long as they live.
+    That is what this process made, and what kernels of the tests made that have ended: their
+    containers have folders of this session's home. Others may be at work with the same engine.
     """
     from flyte_jupyter.store.owners import is_alive, owner
     from flyte_jupyter.store.scratch import scratch_folders
@@ -100,8 +100,11 @@ def leftovers(any_engine: Daemon, home: str) -> Iterator[Callable[[float], list[
     label, separator = "flyte_jupyter.owner", "+"
     client = any_engine.fresh()
 
-    def ownerless(who: str) -> bool:
-        return who == owner() or is_alive(who) is False
+    def made_here(row: dict[str, Any]) -> bool:
+        """Whether it is this process's, or a dead one's that had the same home."""
+        who = row["Labels"][label]
+        mounted = any(each.get("Source", "").startswith(home) for each in row.get("Mounts", ()))
+        return who == owner() or (mounted and is_alive(who) is False)
 
     def found(since: float) -> Iterator[str]:
         for kind, rows in (
@@ -112,10 +115,10 @@ def leftovers(any_engine: Daemon, home: str) -> Iterator[Callable[[float], list[
             for row in rows:
                 # both are seconds, one of them rounded down
                 created = row["Created"] if kind == "container" else _seconds(row)
-                if created >= int(since) and ownerless(row["Labels"][label]):
+                if created >= int(since) and made_here(row):
                     yield f"{kind} {row.get('Names') or row['Name']} {row['Labels']}"
         for path, who in scratch_folders():
-            if path.stat().st_mtime >= since and ownerless(who):
+            if who == owner() and path.stat().st_mtime >= since:
                 yield f"folder {path}"
         # that of a kernel which was killed is removed by the next kernel
         for path in Path(home).rglob(owner().replace(":", separator)):
