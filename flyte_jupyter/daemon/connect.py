@@ -9,12 +9,15 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from flyte_jupyter.daemon.endpoints import Endpoint, endpoints
 from flyte_jupyter.errors import TargetError
+
+if TYPE_CHECKING:
+    import http.client
 
 __all__ = ["Daemon", "connect"]
 
@@ -217,6 +220,26 @@ class Daemon:
         version = str(self.api._version)
         open_attached(connection, version, container, with_input=with_input)
         return connection
+
+    def events(
+        self, filters: Mapping[str, Sequence[str]]
+    ) -> tuple[socket.socket, http.client.HTTPResponse]:
+        """Subscribe to the engine's events.
+
+        Args:
+            filters: which, as the API takes them.
+
+        Returns:
+            The connection, and what gives an event a line, as JSON, until that is shut down.
+
+        Raises:
+            TargetError: the engine refuses.
+            OSError: it does not answer.
+        """
+        from flyte_jupyter.daemon.dial import dial, open_events
+
+        connection = dial(self._endpoint, ANSWER_SECONDS)
+        return connection, open_events(connection, str(self.api._version), filters)
 
     def close(self) -> None:
         """Let the connections go."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import subprocess
 import weakref
+from collections.abc import Mapping, Sequence
+from http.client import HTTPException, HTTPResponse
 from urllib.parse import quote, urlencode, urlsplit
 
 from flyte_jupyter.daemon.endpoints import Endpoint
 from flyte_jupyter.errors import TargetError
 
-__all__ = ["dial", "open_attached"]
+__all__ = ["dial", "open_attached", "open_events"]
 
 MOST_HEAD = 64 * 1024
 
@@ -110,9 +113,42 @@ def open_attached(
             if not byte or len(answer) > MOST_HEAD:
                 raise TargetError("The Docker engine ended a connection in the middle of a word.")
             answer += byte
+        connection.settimeout(None)
         line = answer.split(b"\r\n", 1)[0].decode("latin-1")
         if line.split(" ", 2)[1] not in ("101", "200"):
             raise TargetError(f"The Docker engine does not attach to {container}: {line}.")
     except BaseException:
         connection.close()
         raise
+
+
+def open_events(
+    connection: socket.socket, version: str, filters: Mapping[str, Sequence[str]]
+) -> HTTPResponse:
+    """Subscribe to the engine's events; each is a line of JSON.
+
+    Args:
+        connection: one that was dialled; it is closed if this fails.
+        version: of the engine's API.
+        filters: which events, as the API takes them.
+
+    Raises:
+        TargetError: the engine refuses.
+        OSError: it does not answer.
+    """
+    query = urlencode({"filters": json.dumps(filters)})
+    head = f"GET /v{version}/events?{query} HTTP/1.1\r\nHost: docker\r\n\r\n"
+    try:
+        connection.sendall(head.encode("ascii"))
+        answer = HTTPResponse(connection)
+        answer.begin()
+        if answer.status != 200:
+            raise TargetError(f"The Docker engine tells no events: {answer.reason}.")
+        connection.settimeout(None)
+    except HTTPException as error:
+        connection.close()
+        raise TargetError(f"The Docker engine tells no events: {error}.") from None
+    except BaseException:
+        connection.close()
+        raise
+    return answer

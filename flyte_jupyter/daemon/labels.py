@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from flyte_jupyter.store.owners import owner
 
-__all__ = ["ENVIRONMENT", "IMAGE", "KIND", "OWNER", "labels"]
+__all__ = ["BASE", "ENVIRONMENT", "IMAGE", "KIND", "OWNER", "labels"]
 
 OWNER = "flyte_jupyter.owner"
 KIND = "flyte_jupyter.kind"
 ENVIRONMENT = "flyte_jupyter.environment"
 # what an image that was built holds, in words
 IMAGE = "flyte_jupyter.image"
+# id of the image that it was built upon
+BASE = "flyte_jupyter.base"
 
 
 def labels(kind: str, environment: str = "") -> dict[str, str]:

@@ -102,10 +102,10 @@ def build(
         TargetError: the engine does not answer.
     """
     from docker.errors import DockerException
-    from docker.types import CancellableStream
     from requests.exceptions import RequestException
 
     from flyte_jupyter.daemon import explained
+    from flyte_jupyter.daemon.streams import Stream
 
     hidden = secret_values()
 
@@ -137,10 +137,10 @@ def build(
                 stream=True,
             )
             api._raise_for_status(answer)
-            messages = CancellableStream(api._stream_helper(answer, decode=True), answer)
-            stop.append(messages)
-            for message in messages:
-                log.take(message)
+            with Stream(api._stream_helper(answer, decode=True), answer) as messages:
+                stop.append(messages)
+                for message in messages:
+                    log.take(message)
     except (DockerException, RequestException) as error:
         raise explained(error, image=tag) from None
     finally:

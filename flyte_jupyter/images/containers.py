@@ -6,11 +6,12 @@ first time in a kernel, and nothing after that.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from flyte_jupyter.errors import ImageBuildError
 from flyte_jupyter.images.context import context_digest
 from flyte_jupyter.images.dockerfile import packages_environ
 from flyte_jupyter.images.layering import Layering, authorities
-from flyte_jupyter.images.packages import PACKAGES, Packages
+from flyte_jupyter.images.packages import PACKAGES, RECORD, Packages
 from flyte_jupyter.images.probe import Probe, Probes
 from flyte_jupyter.images.recipe import Installation, Recipe, python_of
 from flyte_jupyter.images.references import Inspected, inspect, pull
@@ -32,6 +33,8 @@ from flyte_jupyter.spec.image import Image
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon
+    from flyte_jupyter.images.built import BuiltImage
+    from flyte_jupyter.images.inventory import Inventory, Used
 
 __all__ = ["PACKAGES", "ContainerImage", "DockerImages"]
 
@@ -137,6 +140,8 @@ class DockerImages:
         if record and isinstance(base, str) and _usable(record[1]):
             found = await in_thread(self._as_recorded, base, *record)
             if found is not None:
+                with contextlib.suppress(OSError):
+                    os.utime(self._place(image))
                 self._ready[image] = found
                 return found
         key = "default" if image is None else image.content_hash
@@ -153,6 +158,46 @@ class DockerImages:
         self._ready.pop(image, None)
         self._bases.clear()
 
+    def listed(self, wanted: Iterable[Image | None] = ()) -> list[BuiltImage]:
+        """Return what was built and installed for containers, by this kernel and by others; blocks.
+
+        Args:
+            wanted: images that are needed, whether something that runs uses them or not.
+
+        Raises:
+            TargetError: the engine does not answer.
+        """
+        needed = [self._place(image) for image in wanted]
+        return self._inventory().listed(self._uses(needed))
+
+    def remove(self, names: Collection[str]) -> list[BuiltImage]:
+        """Remove what was built or installed, by name, and return it; blocks.
+
+        Args:
+            names: as `listed` says them.
+
+        Raises:
+            TargetError: something of it is in use, or the engine does not answer.
+        """
+        removed = self._inventory().remove(names)
+        self._ready.clear()
+        return removed
+
+    def _inventory(self) -> Inventory:
+        from flyte_jupyter.images.inventory import Inventory
+
+        records = self._place(None).parent.glob("*.json")
+        return Inventory(self._daemon(), self._home, self._uses(records))
+
+    def _uses(self, records: Iterable[Path]) -> Iterator[Used]:
+        from flyte_jupyter.images.inventory import Used
+
+        for record in records:
+            said = _read(record)
+            if said is not None:
+                folders = [place for place in (said[1].packages, said[1].files) if place]
+                yield Used(said[1].image, tuple(folders), record.stat().st_mtime)
+
     async def _prepare(self, image: Image | None, say: Progress) -> ContainerImage:
         daemon = await in_thread(self._daemon)
         base = base_of(image)
@@ -163,6 +208,10 @@ class DockerImages:
             name = str(base)
             context = await in_thread(context_digest, base)
             found = await self._layering.dockerfile(daemon, base, context, say)
+        if daemon.local and not self._probes.folders(daemon):
+            # a base without Python cannot tell; what is built on it will
+            with contextlib.suppress(ImageBuildError):
+                await self._ask(found, say)
         stack = split(image, found.workdir, daemon.local)
         final = found
         if stack.built:
@@ -196,9 +245,9 @@ class DockerImages:
         return found
 
     async def _probe(self, image: Inspected, say: Progress) -> Probe:
-        known = self._probes.known(image.id)
-        if known is not None:
-            return known
+        return self._probes.known(image.id) or await self._ask(image, say)
+
+    async def _ask(self, image: Inspected, say: Progress) -> Probe:
         daemon = self._daemon()
 
         async def ask(tell: Progress) -> Probe:
@@ -298,13 +347,7 @@ class DockerImages:
     # what is known from before
 
     def _recorded(self, image: Image | None) -> tuple[str, ContainerImage] | None:
-        try:
-            said = json.loads(self._place(image).read_text("utf-8"))
-            if said["form"] != FORM:
-                return None
-            return said["base"], _image_of(said["image"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return _read(self._place(image))
 
     def _record(self, image: Image | None, base: str, ready: ContainerImage) -> None:
         place = self._place(image)
@@ -325,10 +368,32 @@ class DockerImages:
         now = self._bases.get(base) or inspect(daemon, base)
         if now is None or now.id != was:
             return None
+        if (ready.packages or ready.files) and not daemon.local:
+            return None
         if ready.image != was and inspect(daemon, ready.image) is None:
             return None
         self._bases[base] = now
+        self._note(ready)
         return ready
+
+    def _note(self, ready: ContainerImage) -> None:
+        """Note that folders are taken into use, for who looks for what is not."""
+        marks = [Path(ready.files)] if ready.files else []
+        marks += [Path(ready.packages).parent / RECORD] if ready.packages else []
+        for mark in marks:
+            with contextlib.suppress(OSError):
+                os.utime(mark)
+
+
+def _read(record: Path) -> tuple[str, ContainerImage] | None:
+    """Return what a record says: id of the base, and what was made of it."""
+    try:
+        said = json.loads(record.read_text("utf-8"))
+        if said["form"] != FORM:
+            return None
+        return said["base"], _image_of(said["image"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def describe(image: Image | None) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "Entry",
     "apt_command",
     "packages_environ",
+    "quoted",
 ]
 
 # where a build finds the certificates of the user's network; /dev is never part of an image
@@ -119,10 +120,10 @@ class Dockerfile:
             for command in layer.commands:
                 self._run(command)
         elif isinstance(layer, layers.EnvVars):
-            pairs = [f"{name}={_quoted(value)}" for name, value in layer.items if "\n" not in value]
+            pairs = [f"{name}={quoted(value)}" for name, value in layer.items if "\n" not in value]
             self.lines += [f"ENV {' '.join(pairs)}"] if pairs else []
         elif isinstance(layer, layers.WorkDir):
-            self.lines.append(f"WORKDIR {_quoted(layer.path)}")
+            self.lines.append(f"WORKDIR {quoted(layer.path)}")
         elif isinstance(layer, (layers.SourceFile, layers.SourceFolder)):
             self._source(layer)
 
@@ -139,7 +140,7 @@ class Dockerfile:
             self.lines.append(f'COPY ["{folder}/", "{PACKAGES}/"]')
         if layer.before is None:
             environ = packages_environ(self.environ)
-            self.lines.append("ENV " + " ".join(f"{k}={_quoted(v)}" for k, v in environ.items()))
+            self.lines.append("ENV " + " ".join(f"{k}={quoted(v)}" for k, v in environ.items()))
 
     def _apt(self, layer: layers.AptPackages) -> None:
         if self.buildkit:
@@ -215,7 +216,8 @@ def apt_command(packages: Iterable[str], folder: str = "") -> str:
     )
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Return a value as an instruction takes it: nothing in it means anything."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.images.builds import build_failure, proxies
+from flyte_jupyter.images.dockerfile import quoted
 from flyte_jupyter.images.sharing import Progress
 from flyte_jupyter.images.workshop import Workshop
 
@@ -57,7 +58,7 @@ def run_hidden(
 
     environ = {**proxies(), **secrets}
     try:
-        was = daemon.fresh().inspect_image(image)["Config"]
+        was = (daemon.ask(f"/images/{image}/json")[1] or {}).get("Config") or {}
         shop = Workshop(daemon, image, environ, secrets.values(), authorities, network)
         stop.append(shop)
         try:
@@ -83,7 +84,7 @@ def _commit(shop: Workshop, was: Mapping[str, Any], tag: str, labels: Mapping[st
         f"ENTRYPOINT {json.dumps(was.get('Entrypoint') or [])}",
         f"CMD {json.dumps(was.get('Cmd') or [])}",
         f"USER {was.get('User') or '0'}",
-        *(f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in told.items()),
+        *(f"LABEL {quoted(key)}={quoted(value)}" for key, value in told.items()),
     ]
     name, _, mark = tag.rpartition(":")
     where = {"container": shop.container, "repo": name, "tag": mark, "changes": changes}

@@ -133,7 +133,7 @@ class Layering:
                 buildkit=self._buildkit,
             )
 
-        return await self._once(daemon, key, str(base), work, say)
+        return await self._once(daemon, key, str(base), "", work, say)
 
     async def _flush(
         self,
@@ -184,7 +184,7 @@ class Layering:
             finally:
                 _untag(daemon, f"{name}:{mark}")
 
-        return await self._once(daemon, key, words, work, say), key
+        return await self._once(daemon, key, words, image.id, work, say), key
 
     async def _hidden(
         self,
@@ -217,13 +217,14 @@ class Layering:
                 network,
             )
 
-        return await self._once(daemon, key, words, work, say), key
+        return await self._once(daemon, key, words, image.id, work, say), key
 
     async def _once(
         self,
         daemon: Daemon,
         key: str,
         words: str,
+        base: str,
         work: Callable[[str, dict[str, str], Progress, list[Any]], None],
         say: Progress,
     ) -> Inspected:
@@ -238,7 +239,7 @@ class Layering:
             async with exclusive(str(self._locks / key), lambda: tell(WAITING)):
                 if await in_thread(inspect, daemon, tag) is None:
                     stop: list[Any] = []
-                    labels = built_labels(words)
+                    labels = built_labels(words, base)
                     tell(f"Building {words}")
                     await in_thread(work, tag, labels, tell, stop, stop=stop)
 
@@ -249,15 +250,16 @@ class Layering:
         return found
 
 
-def built_labels(words: str) -> dict[str, str]:
+def built_labels(words: str, base: str) -> dict[str, str]:
     """Return the labels of an image that was built.
 
     Args:
         words: what it holds.
+        base: id of the image that it was built upon, empty where that is not known.
     """
-    from flyte_jupyter.daemon.labels import IMAGE, KIND
+    from flyte_jupyter.daemon.labels import BASE, IMAGE, KIND
 
-    return {KIND: "image", IMAGE: words}
+    return {KIND: "image", IMAGE: words, BASE: base}
 
 
 def _untag(daemon: Daemon, name: str) -> None:
@@ -265,8 +267,11 @@ def _untag(daemon: Daemon, name: str) -> None:
 
     from docker.errors import DockerException
 
-    with contextlib.suppress(DockerException):
-        daemon.api.remove_image(name, noprune=True)
+    found = daemon.ask(f"/images/{name}/json")[1] or {}
+    # the last name of an image is the image, and it may be somebody else's
+    if len(found.get("RepoTags") or ()) > 1 or (found.get("RepoDigests") or ()):
+        with contextlib.suppress(DockerException):
+            daemon.api.remove_image(name, noprune=True)
 
 
 def authorities() -> bytes:

@@ -22,7 +22,7 @@ from flyte_jupyter.images.uv import Outcome
 from flyte_jupyter.spec import layers
 from flyte_jupyter.spec.hashing import digest
 
-__all__ = ["PACKAGES", "Packages", "read_versions"]
+__all__ = ["PACKAGES", "RECORD", "Packages", "read_versions"]
 
 # where the folder is in a container; before the image's own packages on sys.path
 PACKAGES = "/opt/flyte_jupyter/packages"
@@ -106,6 +106,13 @@ class Packages:
 
         async def fill(folder: Path, say: Progress) -> None:
             await _fill(folder, probe, installations[-1], before, self.home, say, inside)
+            record = {
+                "layers": [str(layer) for layer in installations],
+                "python": "{}.{}".format(*probe.minor),
+                "platform": platform_of(probe),
+                "versions": read_versions(folder / LIBRARY),
+            }
+            (folder / RECORD).write_text(json.dumps(record), "utf-8")
 
         place = await self._folders.make(key, fill, progress)
         return place / LIBRARY
@@ -148,13 +155,6 @@ async def _fill(
     say(f"Installing {layer}")
     await _install(folder, library, probe, layer, say, inside)
     await asyncio.to_thread(_finish, library, probe, stubs, home)
-    record = {
-        "layer": str(layer),
-        "python": "{}.{}".format(*probe.minor),
-        "platform": platform_of(probe),
-        "versions": read_versions(library),
-    }
-    (folder / RECORD).write_text(json.dumps(record), "utf-8")
 
 
 async def _install(

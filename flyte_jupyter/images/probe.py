@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.errors import ImageBuildError, TargetError
+from flyte_jupyter.spec.hashing import digest
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon
@@ -148,13 +150,35 @@ class Probes:
         finally:
             nonce.unlink()
         if daemon.local:
-            daemon.folders_seen(said.get("seen") == nonce.name)
+            self._saw(daemon, said.get("seen") == nonce.name)
         probe = _checked(said, name)
         data = json.dumps({"form": FORM, **asdict(probe)})
         partial = nonce.with_suffix(".partial")
         partial.write_text(data, "utf-8")
         partial.replace(self._file(image))
         return probe
+
+    def folders(self, daemon: Daemon) -> bool:
+        """Tell the engine what was found of its view of this machine; return if that is known.
+
+        Args:
+            daemon: the engine.
+        """
+        try:
+            seen = json.loads(self._sight(daemon).read_text("utf-8"))
+        except (OSError, ValueError):
+            return False
+        daemon.folders_seen(bool(seen))
+        return True
+
+    def _saw(self, daemon: Daemon, seen: bool) -> None:
+        daemon.folders_seen(seen)
+        self._sight(daemon).write_text(json.dumps(seen), "utf-8")
+
+    def _sight(self, daemon: Daemon) -> Path:
+        # the same folder of caches may be mounted in several machines and containers
+        key = digest("sight", daemon.id, daemon.url, socket.gethostname())[:32]
+        return self._folder / f"{key}.sight"
 
     def _file(self, image: str) -> Path:
         return self._folder / (image.rpartition(":")[2] + ".json")
@@ -217,6 +241,7 @@ def _run(daemon: Daemon, image: str, command: list[str], nonce: str) -> str:
     from flyte_jupyter.daemon import explained
     from flyte_jupyter.daemon.failures import said
     from flyte_jupyter.daemon.labels import labels
+    from flyte_jupyter.daemon.streams import Stream
 
     host: dict[str, Any] = {
         "NetworkMode": "none",
@@ -241,9 +266,9 @@ def _run(daemon: Daemon, image: str, command: list[str], nonce: str) -> str:
             "HostConfig": host,
         }
         container = api.create_container_from_config(config)["Id"]
-        output = api.attach(container, stdout=True, stderr=True, stream=True, logs=False)
-        api.start(container)
-        return b"".join(output).decode("utf-8", "replace")
+        with Stream(api.attach(container, stdout=True, stderr=True, stream=True)) as output:
+            api.start(container)
+            return b"".join(output).decode("utf-8", "replace")
     except APIError as error:
         words = said(error)
         if "bind source path does not exist" in words or "invalid mount config" in words:

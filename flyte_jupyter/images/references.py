@@ -78,22 +78,32 @@ def pull(daemon: Daemon, reference: str, say: Progress, stopped: list[Any]) -> N
     Raises:
         ImageBuildError: it cannot be had.
     """
+    from docker import auth
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
     from flyte_jupyter.daemon import explained
+    from flyte_jupyter.daemon.streams import Stream
 
     api = daemon.fresh(None)
     say(f"Pulling {reference}")
     progress = _Layers(reference, say)
+    name, tag = _split(reference)
     try:
-        name, tag = _split(reference)
-        lines = api.pull(name, tag=tag, stream=True, decode=True)
-        stopped.append(api)
-        for line in lines:
-            if "error" in line:
-                raise _failure(daemon, str(line["error"]), reference)
-            progress.take(line)
+        login = auth.get_config_header(api, auth.resolve_repository_name(name)[0])
+        answer = api._post(
+            api._url("/images/create"),
+            params={"fromImage": name, "tag": tag},
+            headers={"X-Registry-Auth": login} if login else {},
+            stream=True,
+        )
+        api._raise_for_status(answer)
+        with Stream(api._stream_helper(answer, decode=True), answer) as lines:
+            stopped.append(lines)
+            for line in lines:
+                if "error" in line:
+                    raise _failure(daemon, str(line["error"]), reference)
+                progress.take(line)
     except APIError as error:
         raise _failure(daemon, error, reference) from None
     except (DockerException, RequestException) as error:

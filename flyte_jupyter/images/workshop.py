@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.images.dockerfile import AUTHORITIES, CERTIFICATE_VARIABLES
 from flyte_jupyter.images.redaction import redact, secret_values
@@ -56,6 +56,7 @@ class Workshop:
         self._hidden = (*sorted(shown, key=len, reverse=True), *secret_values())
         self.api = daemon.fresh(None)
         self.container = ""
+        self._alive: Any = None
         config = {
             "Image": image,
             "Entrypoint": ["/bin/sh"],
@@ -98,16 +99,19 @@ class Workshop:
             words: the command.
             say: called with each line that it writes.
         """
+        from flyte_jupyter.daemon.streams import Stream
+
         number = self.api.exec_create(
             self.container, list(words), environment=self._environ, user=self._user
         )["Id"]
         lines: list[str] = []
         rest = ""
-        for piece in self.api.exec_start(number, stream=True):
-            *whole, rest = (rest + piece.decode("utf-8", "replace")).split("\n")
-            for line in filter(None, (self.redacted(one.rstrip()) for one in whole)):
-                lines = [*lines[-KEPT + 1 :], line]
-                say(line)
+        with Stream(self.api.exec_start(number, stream=True)) as pieces:
+            for piece in pieces:
+                *whole, rest = (rest + piece.decode("utf-8", "replace")).split("\n")
+                for line in filter(None, (self.redacted(one.rstrip()) for one in whole)):
+                    lines = [*lines[-KEPT + 1 :], line]
+                    say(line)
         if rest.strip():
             lines.append(self.redacted(rest.strip()))
         code = self.api.exec_inspect(number)["ExitCode"]
@@ -126,8 +130,8 @@ class Workshop:
             # it may have removed itself
             api.remove_container(self.container, force=True, v=True)
         api.close()
-        with contextlib.suppress(OSError, AttributeError):
-            self._alive.close()
+        if self._alive is not None:
+            _hang_up(self._alive)
         self.api.close()
 
     def _send(self, place: str, data: bytes) -> None:
@@ -139,4 +143,13 @@ class Workshop:
         raw.sendall(data)
         while raw.recv(4096):
             pass
-        stream.close()
+        _hang_up(stream)
+
+
+def _hang_up(connection: Any) -> None:
+    """Close a connection of the docker package, which the answer that it came with holds open."""
+    from flyte_jupyter.daemon.streams import Stream
+
+    Stream((), connection._response).close()
+    with contextlib.suppress(OSError, ValueError):
+        connection.close()

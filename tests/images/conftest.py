@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import secrets
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,19 +14,24 @@ from pathlib import Path
 
 import pytest
 
+from flyte_jupyter.daemon import Daemon
+from flyte_jupyter.daemon.labels import IMAGE
 from flyte_jupyter.images import VirtualEnvironments
+from flyte_jupyter.images.containers import PACKAGES, ContainerImage, DockerImages
 
 
-def wheel(name: str, version: str, requires: str = "") -> bytes:
-    """Return a wheel with one module that knows its version."""
+def wheel(name: str, version: str, requires: str = "", script: str = "") -> bytes:
+    """Return a wheel with one module that knows its version, and a script that says it."""
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     metadata += f"Requires-Dist: {requires}\n" if requires else ""
     files = {
-        f"{name}.py": f"VERSION = {version!r}\n",
+        f"{name}.py": f"VERSION = {version!r}\ndef main():\n    print(VERSION)\n",
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
+    if script:
+        files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{script} = {name}:main\n"
     record = []
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
@@ -64,8 +70,9 @@ class Index:
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self.thread.start()
 
-    def add(self, name: str, version: str, requires: str = "") -> None:
-        self.wheels[f"{name}-{version}-py3-none-any.whl"] = wheel(name, version, requires)
+    def add(self, name: str, version: str, requires: str = "", script: str = "") -> None:
+        data = wheel(name, version, requires, script)
+        self.wheels[f"{name}-{version}-py3-none-any.whl"] = data
 
     @property
     def url(self) -> str:
@@ -135,3 +142,52 @@ def lines() -> list[str]:
 @pytest.fixture
 def told(lines: list[str]) -> Callable[[str], None]:
     return lines.append
+
+
+@pytest.fixture
+def images(docker_engine: Daemon, tmp_path: Path) -> DockerImages:
+    """The images of the engine, with a cache of their own."""
+    return DockerImages(lambda: docker_engine, tmp_path / "cache")
+
+
+@pytest.fixture
+def unique(docker_engine: Daemon) -> Iterator[str]:
+    """A name that tells the images of this test from all others; they end with it."""
+    name = f"TEST_{secrets.token_hex(6)}"
+    yield name
+    for one in docker_engine.api.images():
+        words = (one.get("Labels") or {}).get(IMAGE, "")
+        if not one.get("RepoTags"):  # what a build that failed has left to begin with next time
+            words = str(docker_engine.api.history(one["Id"]))
+        if name in words:
+            docker_engine.api.remove_image(one["Id"], force=True)
+
+
+@pytest.fixture
+def run_in(docker_engine: Daemon) -> Callable[..., str]:
+    """A function that runs a program in a container as a worker would, and returns its output."""
+
+    def run(made: ContainerImage, program: str, *command: str) -> str:
+        api = docker_engine.api
+        binds = [f"{made.packages}:{PACKAGES}:ro"] if made.packages else []
+        container = api.create_container_from_config(
+            {
+                "Image": made.image,
+                "Entrypoint": list(command or (*made.python, "-c")),
+                "Cmd": [program] if program else [],
+                "Env": [f"{name}={value}" for name, value in made.environ],
+                "WorkingDir": made.workdir or "/",
+                "User": docker_engine.user(),
+                "HostConfig": {"Binds": binds, "NetworkMode": "none"},
+            }
+        )["Id"]
+        try:
+            api.start(container)
+            code = api.wait(container)["StatusCode"]
+            output = api.logs(container).decode()
+        finally:
+            api.remove_container(container, force=True)
+        assert code == 0, output
+        return output
+
+    return run

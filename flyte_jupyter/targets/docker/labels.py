@@ -1,24 +1,5 @@
 """The labels on everything that a kernel makes in a Docker engine."""
 
-from __future__ import annotations
-
-from flyte_jupyter.store.owners import owner
+from flyte_jupyter.daemon.labels import ENVIRONMENT, KIND, OWNER, labels
 
 __all__ = ["ENVIRONMENT", "KIND", "OWNER", "labels"]
-
-OWNER = "flyte_jupyter.owner"
-KIND = "flyte_jupyter.kind"
-ENVIRONMENT = "flyte_jupyter.environment"
-
-
-def labels(kind: str, environment: str = "") -> dict[str, str]:
-    """Return the labels of something that this kernel makes.
-
-    Args:
-        kind: ``worker``, ``network``, ``probe`` or ``build``.
-        environment: the environment that it is for.
-    """
-    pairs = {OWNER: owner(), KIND: kind}
-    if environment:
-        pairs[ENVIRONMENT] = environment
-    return pairs
