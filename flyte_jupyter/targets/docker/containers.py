@@ -39,13 +39,14 @@ class Container:
         self._loop = asyncio.get_running_loop()
         self._name = name
         self._kill = kill
-        self._state = state
+        self.state = state
         self._control: Control | None = None
         self._stream: socket.socket | None = None
         self._killed = False
         self._events: list[str] = []
         self.direct = False  # whether nothing stands between the two ends of the stream
         self.said: Callable[[], str] = str
+        self._closing: list[Callable[[], None]] = []
         self.exited: asyncio.Future[ExitRecord] = self._loop.create_future()
         self.died: asyncio.Future[int | None] = self._loop.create_future()
         self.gone: asyncio.Future[None] = self._loop.create_future()
@@ -69,6 +70,15 @@ class Container:
         self._stream = ours
         line = {"op": "spawn", "id": BODY, "config": dict(config), "memory": None}
         self._control.say(line, theirs.detach())
+
+    def close_with(self, close: Callable[[], None]) -> None:
+        """Have something closed once the container is gone, or this is done with it."""
+        self._closing.append(close)
+
+    def _close(self) -> None:
+        closing, self._closing = self._closing, []
+        for close in closing:
+            close()
 
     def keep(self, connection: socket.socket) -> None:
         """Keep a container that only waits: it ends when this lets go of it.
@@ -131,6 +141,7 @@ class Container:
                 self.gone.set_result(None)
             if not self.died.done():
                 self.died.set_result(None)
+            self._close()
         elif action == "die":
             text = attributes.get("exitCode", "")
             code = int(text) if text.isdigit() else None
@@ -157,7 +168,7 @@ class Container:
                 self._name, self.died.result(), "oom" in self._events, "", tuple(self._events)
             )
         else:
-            state = await self._state()
+            state = await self.state()
             if state is None:
                 return ExitRecord(cause="engine", words=words)
             end = ContainerEnd(
@@ -181,5 +192,6 @@ class Container:
         if self._control is not None:
             self._control.end()
         self._let_go()
+        self._close()
         if not self.exited.done():
             self.exited.set_result(ExitRecord(cause="engine"))

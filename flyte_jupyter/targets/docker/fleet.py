@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.targets.docker import launch
 from flyte_jupyter.targets.docker.containers import Container
 from flyte_jupyter.targets.docker.events import Events
@@ -20,12 +21,16 @@ from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.targets.runtime import guest_runtime, is_compiled, note_compiled
 
 if TYPE_CHECKING:
+    import socket
+
     from flyte_jupyter.daemon.connect import Daemon
     from flyte_jupyter.images.containers import ContainerImage
 
 __all__ = ["Fleet"]
 
 LEAVING = 10.0
+# Between tries to hear of an engine that has ended.
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 # Of containers that run nothing of the user's.
 HOLDER = {
     "Memory": 64 << 20,
@@ -47,14 +52,25 @@ class Fleet:
         self._daemon = daemon
         self._launcher = launch.Launcher(daemon)
         self._way: Way = ByGate() if daemon.local else ByAttachment()
-        self._events = Events(daemon.fresh(None), self._happened, self._events_lost)
-        self._events.listen()
+        self._events = Events(daemon, self._happened, self._events_lost)
         self._network = Namespaces(self._hold)
         self._containers: dict[str, Container] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._compiled: set[tuple[int, int]] = set()
         self._names = count(1)
+        self._closed = False
         self._prefix = f"flyte-{secrets.token_hex(3)}"
+
+    async def open(self) -> None:
+        """Begin to hear of the containers.
+
+        Raises:
+            TargetError: the engine does not answer any more.
+        """
+        try:
+            await asyncio.to_thread(self._events.listen)
+        except OSError as error:
+            raise self._explained(error, "") from None
 
     def take_in(self, image: ContainerImage) -> None:
         """Have what every worker imports compiled for the Python of an image, once and behind."""
@@ -159,23 +175,34 @@ class Fleet:
             with_input=self._way.with_input,
         )
         container = self._known(name)
+        start = self._loop.run_in_executor(
+            self._launcher.starts, self._launcher.start, name, body, archive
+        )
         try:
-            stream = await self._loop.run_in_executor(
-                self._launcher.starts, self._launcher.start, name, body, archive
-            )
+            stream = await asyncio.shield(start)
+        except asyncio.CancelledError:
+            ticket.drop()
+            self._spawn(self._undo(start, container))
+            raise
         except Exception as error:
             self._containers.pop(name, None)
             ticket.drop()
-            raise self._explained(error, image) from None
-        except asyncio.CancelledError:
-            ticket.drop()
-            self._spawn(self._call(self._launcher.remove, name))
-            raise
+            raise self._explained(error, image.reference) from None
         try:
             return container, await ticket.meet(container, stream)
         except BaseException:
             container.kill()
             raise
+
+    async def _undo(self, start: asyncio.Future[socket.socket], container: Container) -> None:
+        """End a container that nobody waits for any more, once its start has come to an end."""
+        try:
+            (await start).close()
+        except Exception as error:
+            del error  # it has not started
+            self._containers.pop(container.label, None)
+        else:
+            await self._call(self._launcher.remove, container.label)
 
     def _known(self, name: str) -> Container:
         """Return a container that is about to be, whose events are heard from now on."""
@@ -187,10 +214,10 @@ class Fleet:
         )
         return container
 
-    def _explained(self, error: Exception, image: ContainerImage) -> Exception:
+    def _explained(self, error: Exception, reference: str) -> Exception:
         from flyte_jupyter.daemon.failures import explained
 
-        return explained(error, image=image.reference)
+        return explained(error, image=reference)
 
     # what is heard
 
@@ -204,7 +231,21 @@ class Fleet:
             self._network.lost(name)
 
     def _events_lost(self) -> None:
-        """The engine has ended: its containers have ended with it, or are told of no more."""
+        """Listen anew: the engine has ended, and most often its containers with it."""
+        self._spawn(self._listen_anew())
+
+    async def _listen_anew(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._closed:
+            await asyncio.sleep(pause)
+            try:
+                await asyncio.to_thread(self._events.listen)
+                break
+            except (FlyteError, OSError):
+                pause = min(2 * pause, LONGEST_PAUSE)
+        for name, container in list(self._containers.items()):
+            if await container.state() is None:
+                self._happened(name, "destroy", {})
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -221,6 +262,7 @@ class Fleet:
 
     async def close(self) -> None:
         """End every container, and wait until nothing of them is left."""
+        self._closed = True
         self._network.close()
         containers = list(self._containers.values())
         # what loses its kernel ends by itself, which needs no call and no thread
@@ -230,6 +272,8 @@ class Fleet:
             await asyncio.wait([c.gone for c in containers], timeout=LEAVING)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LEAVING)
+        for task in self._tasks:
+            task.cancel()
         self._events.close()
         self._way.close()
         await asyncio.to_thread(self._launcher.close)

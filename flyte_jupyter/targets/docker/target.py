@@ -53,6 +53,7 @@ class DockerTarget:
         self._prepared: dict[Image | None, Prepared] = {}
         self._made: dict[str, ContainerImage] = {}
         self._fleet: Fleet | None = None
+        self._opening: asyncio.Future[None] | None = None
         self._closed = False
 
     def daemon(self) -> Daemon:
@@ -121,7 +122,7 @@ class DockerTarget:
             TargetError: there is no engine.
         """
         made = await self._images.prepare(settings.image, progress)
-        self._met_fleet().take_in(made)
+        (await self._met_fleet()).take_in(made)
         prepared = Prepared(
             key=made.hash,
             command=made.python,
@@ -139,15 +140,20 @@ class DockerTarget:
         Raises:
             TargetError: it cannot be started.
         """
-        return await self._met_fleet().start(self._made[request.prepared.key], request, preload)
+        fleet = await self._met_fleet()
+        return await fleet.start(self._made[request.prepared.key], request, preload)
 
-    def _met_fleet(self) -> Fleet:
+    async def _met_fleet(self) -> Fleet:
         if self._closed:
             raise TargetError("The engine of this kernel is closed.")
         if self._fleet is None:
             from flyte_jupyter.targets.docker.fleet import Fleet
 
-            self._fleet = Fleet(self.daemon())
+            fleet = self._fleet = Fleet(self.daemon())
+            self._opening = asyncio.ensure_future(fleet.open())
+        assert self._opening is not None
+        if not self._opening.done():
+            await asyncio.shield(self._opening)
         return self._fleet
 
     async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:

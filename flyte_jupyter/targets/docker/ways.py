@@ -123,9 +123,13 @@ class _Token:
     async def meet(self, container: Container, stream: socket.socket) -> Arrival:
         words = Words(stream)
         container.said = words.text
-        container.gone.add_done_callback(lambda _: words.close())
+        container.close_with(words.close)
         waiting: list[asyncio.Future[object]] = [self._arrived, container.died, words.ended]  # type: ignore[list-item]
-        await asyncio.wait(waiting, timeout=ARRIVAL, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait(waiting, timeout=ARRIVAL, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self.drop()
+            raise
         if self._arrived.done() and not self._arrived.cancelled():
             return self._arrived.result()
         self._arrived.cancel()
@@ -144,7 +148,8 @@ class _Token:
         )
 
     def drop(self) -> None:
-        self._arrived.cancel()
+        if not self._arrived.cancel() and not self._arrived.cancelled():
+            self._arrived.result()[0].close()
 
 
 class ByAttachment:
