@@ -51,7 +51,8 @@ CAUSES = (
         "Log in with 'docker login', use a mirror, or wait.",
     ),
     Cause(
-        r"pull access denied|repository does not exist|requested access to the resource is denied",
+        r"pull access denied|repository (?:does not exist|\S+ not found)|name unknown"
+        r"|requested access to the resource is denied",
         ImageBuildError,
         "The image {image} does not exist, or you may not pull it.",
         "Check the name; if the repository is private, log in first: docker login REGISTRY.",

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import secrets
+import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -43,6 +44,49 @@ def wheel(name: str, version: str, requires: str = "", script: str = "") -> byte
     return data.getvalue()
 
 
+# makes its wheel without anything else, and says in it where that was
+BACKEND = """
+import base64, hashlib, os, zipfile
+
+def build_wheel(folder, settings=None, metadata=None):
+    name, version, tag = {name!r}, {version!r}, {tag!r}
+    info = f"{{name}}-{{version}}.dist-info"
+    files = {{
+        f"{{name}}.py": f"INSIDE = {{os.path.exists('/opt/flyte_jupyter/uv')}}",
+        f"{{info}}/METADATA": f"Metadata-Version: 2.1\\nName: {{name}}\\nVersion: {{version}}\\n",
+        f"{{info}}/WHEEL": f"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: {{tag}}\\n",
+    }}
+    files[f"{{info}}/RECORD"] = "".join(f"{{path}},,\\n" for path in [*files, f"{{info}}/RECORD"])
+    file = f"{{name}}-{{version}}-{{tag}}.whl"
+    with zipfile.ZipFile(os.path.join(folder, file), "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return file
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+
+def source(name: str, version: str, tag: str) -> bytes:
+    """Return a source distribution whose wheel gets a tag."""
+    files = {
+        "pyproject.toml": PROJECT,
+        "backend.py": BACKEND.format(name=name, version=version, tag=tag),
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+    }
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for path, text in files.items():
+            info = tarfile.TarInfo(f"{name}-{version}/{path}")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return data.getvalue()
+
+
 class Index:
     """A package index on this machine; ``password`` closes it to everyone else."""
 
@@ -73,6 +117,9 @@ class Index:
     def add(self, name: str, version: str, requires: str = "", script: str = "") -> None:
         data = wheel(name, version, requires, script)
         self.wheels[f"{name}-{version}-py3-none-any.whl"] = data
+
+    def add_source(self, name: str, version: str, tag: str) -> None:
+        self.wheels[f"{name}-{version}.tar.gz"] = source(name, version, tag)
 
     @property
     def url(self) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,50 @@ def test_several_that_ask_for_the_same_share_one_installation(images, lines, tol
     # both are told of the one installation
     assert lines.count("Installing pip apple") == 2
     assert len(list(Path(one.packages).parent.parent.iterdir())) == 1
+
+
+def test_what_has_no_wheel_is_built_here_if_it_is_pure_python(images, index, run_in):
+    index.add_source("plum", "1.0", "py3-none-any")
+    made = prepared(images, Image.from_debian_base().with_pip_packages("plum", "apple"))
+    assert run_in(made, "import apple, plum; print(plum.INSIDE)") == "False\n"
+
+
+def test_what_has_no_wheel_is_built_in_a_container_if_it_is_not(images, index, run_in):
+    index.add_source("plum", "1.0", f"py3-none-linux_{os.uname().machine}")
+    made = prepared(images, Image.from_debian_base().with_pip_packages("plum", "apple"))
+    assert run_in(made, "import apple, plum; print(plum.INSIDE)") == "True\n"
+    assert {path.owner() for path in Path(made.packages).iterdir()} == {Path(made.packages).owner()}
+
+
+def test_what_the_image_has_counts_as_installed(images, unique, run_in, tmp_path):
+    image = Image.from_debian_base().with_commands(
+        [
+            "cd $(python3 -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))') && "
+            "mkdir -p . apple-1.0.dist-info && echo VERSION = 5 > apple.py && "
+            "printf 'Metadata-Version: 2.1\\nName: apple\\nVersion: 1.0\\n' "
+            f"> apple-1.0.dist-info/METADATA # {unique}"
+        ]
+    )
+    made = prepared(images, image.with_pip_packages("pie"))
+    assert read_versions(Path(made.packages)) == {"pie": "1.0"}
+    assert run_in(made, "import apple, pie; print(apple.VERSION, pie.VERSION)") == "5 1.0\n"
+    newer = prepared(images, image.with_pip_packages("apple>1"))
+    assert read_versions(Path(newer.packages)) == {"apple": "2.0"}
+    assert run_in(newer, "import apple; print(apple.VERSION)") == "2.0\n"
+
+
+def test_bytecode_is_compiled_behind_and_taken_along(images, index, tmp_path):
+    one = prepared(images, Image.from_debian_base().with_pip_packages("apple"))
+    library = Path(one.packages)
+    done = library.parent / "compiled"
+    limit = time.monotonic() + 60
+    while not done.exists():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    (bytecode,) = library.glob("__pycache__/apple.*.pyc")
+    other = prepared(images, Image.from_debian_base().with_pip_packages("apple", "pear"))
+    (taken,) = Path(other.packages).glob("__pycache__/apple.*.pyc")
+    assert taken.samefile(bytecode)
 
 
 # what cannot be started
