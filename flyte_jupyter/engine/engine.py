@@ -255,8 +255,11 @@ class Engine:
         self._thread.join(5)
 
     async def _close(self) -> None:
-        for conductor in self._conductors.values():
-            await conductor.close()
+        # side by side: an engine that is slow to end its containers keeps no other target waiting
+        closings = [conductor.close() for conductor in self._conductors.values()]
+        for result in await asyncio.gather(*closings, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
 
 def _at_exit(engine: Engine) -> None:
