@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
@@ -16,6 +17,7 @@ __all__ = ["Container"]
 
 # What is left unsaid after a container was lost is asked of the engine after so many seconds.
 PATIENCE = 3.0
+LAST_DEEDS = 2.0
 # A first process that has not ended its container after so many seconds does not listen.
 DEAF = 1.5
 BODY = 1
@@ -28,6 +30,7 @@ class Container:
         name: the container's.
         kill: ends the container at once; may be called more than once.
         state: asks the engine what it knows of the container, ``None`` where it knows nothing.
+        engine_lost: gives a future that is done once the engine is not heard of any more.
     """
 
     def __init__(
@@ -35,11 +38,13 @@ class Container:
         name: str,
         kill: Callable[[], None],
         state: Callable[[], asyncio.Future[Mapping[str, Any] | None]],
+        engine_lost: Callable[[], asyncio.Future[None]],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._name = name
         self._kill = kill
         self.state = state
+        self._engine_lost = engine_lost
         self._control: Control | None = None
         self._stream: socket.socket | None = None
         self._killed = False
@@ -155,9 +160,15 @@ class Container:
 
     async def _find_out(self) -> None:
         """Say how the container ended though its first process could not."""
+        lost = self._engine_lost()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self.died), PATIENCE)
+        if any(event.startswith("kill") for event in self._events):
+            # an engine that is stopped ends its containers before it ends itself
+            await asyncio.wait([lost], timeout=LAST_DEEDS)
         record = await self._record()
+        if lost.done():
+            record = replace(record, cause="engine")
         if not self.exited.done():
             self.exited.set_result(record)
 

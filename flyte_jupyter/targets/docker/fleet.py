@@ -53,6 +53,7 @@ class Fleet:
         self._launcher = launch.Launcher(daemon)
         self._way: Way = ByGate() if daemon.local else ByAttachment()
         self._events = Events(daemon, self._happened, self._events_lost)
+        self._engine_lost: asyncio.Future[None] = self._loop.create_future()
         self._network = Namespaces(self._hold)
         self._containers: dict[str, Container] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -211,6 +212,7 @@ class Fleet:
             name,
             kill=lambda: self._spawn(self._call(launcher.kill, name)),
             state=lambda: self._loop.run_in_executor(launcher.calls, launcher.state, name),
+            engine_lost=lambda: self._engine_lost,
         )
         return container
 
@@ -232,6 +234,8 @@ class Fleet:
 
     def _events_lost(self) -> None:
         """Listen anew: the engine has ended, and most often its containers with it."""
+        self._engine_lost.set_result(None)
+        self._engine_lost = self._loop.create_future()
         self._spawn(self._listen_anew())
 
     async def _listen_anew(self) -> None:
