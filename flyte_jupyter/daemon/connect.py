@@ -65,6 +65,11 @@ class Daemon:
         """What names this engine, in words; empty for one in a usual place."""
         return self._endpoint.origin
 
+    @property
+    def socket_path(self) -> str | None:
+        """Path of the socket of an engine of this machine, None for one elsewhere."""
+        return self._endpoint.socket
+
     @functools.cached_property
     def info(self) -> dict[str, Any]:
         """What the engine says of itself and of its machine.

@@ -14,6 +14,7 @@ from flyte_jupyter.targets.docker import launch
 from flyte_jupyter.targets.docker.containers import Container
 from flyte_jupyter.targets.docker.events import Events
 from flyte_jupyter.targets.docker.gate import Arrival
+from flyte_jupyter.targets.docker.janitor import Janitor
 from flyte_jupyter.targets.docker.labels import labels
 from flyte_jupyter.targets.docker.network import Holder, Namespaces
 from flyte_jupyter.targets.docker.ways import ByAttachment, ByGate, Way
@@ -60,6 +61,7 @@ class Fleet:
         self._compiled: set[tuple[int, int]] = set()
         self._names = count(1)
         self._closed = False
+        self._janitor: Janitor | None = None
         self._prefix = f"flyte-{secrets.token_hex(3)}"
 
     async def open(self) -> None:
@@ -72,6 +74,8 @@ class Fleet:
             await asyncio.to_thread(self._events.listen)
         except OSError as error:
             raise self._explained(error, "") from None
+        if self._daemon.socket_path is not None:
+            self._janitor = Janitor(self._daemon.socket_path, self._way.folders)
 
     def take_in(self, image: ContainerImage) -> None:
         """Have what every worker imports compiled for the Python of an image, once and behind."""
@@ -281,3 +285,6 @@ class Fleet:
         self._events.close()
         self._way.close()
         await asyncio.to_thread(self._launcher.close)
+        if self._janitor is not None:
+            clean = all(container.gone.done() for container in containers)
+            await asyncio.to_thread(self._janitor.dismiss, clean)

@@ -36,15 +36,15 @@ class Gate:
         _remove_stale(folder)
         # the outer folder keeps other users out, the inner one and the socket let in a container
         # whatever its user is mapped to
-        self._home = folder / owner().replace(":", SEPARATOR)
-        self.folder = self._home / "gate"
+        self.home = folder / owner().replace(":", SEPARATOR)
+        self.folder = self.home / "gate"
         self._server: socket.socket | None = None
         self._expected: dict[str, asyncio.Future[Arrival]] = {}
         self._comers: dict[socket.socket, bytes] = {}
 
     def _open(self) -> socket.socket:
-        shutil.rmtree(self._home, ignore_errors=True)
-        self._home.mkdir(parents=True, mode=0o700)
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir(parents=True, mode=0o700)
         self.folder.mkdir()
         self.folder.chmod(0o755)
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -65,7 +65,7 @@ class Gate:
             self._loop.remove_reader(self._server.fileno())
             self._server.close()
             self._server = None
-            shutil.rmtree(self._home, ignore_errors=True)
+            shutil.rmtree(self.home, ignore_errors=True)
 
     def expect(self) -> tuple[str, asyncio.Future[Arrival]]:
         """Return a token, and the future of who shows it: its socket, and what it said after."""

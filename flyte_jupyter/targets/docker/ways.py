@@ -64,11 +64,13 @@ class Way(Protocol):
         with_input: whether the stream that the engine attaches carries the input too.
         module: of the guest, whose ``main`` their first process runs.
         waiting: program of one that only waits.
+        folders: what is on the disk for them.
     """
 
     with_input: bool
     module: str
     waiting: str
+    folders: tuple[str, ...]
 
     def binds(self, image: ContainerImage) -> list[str]:
         """Return what is mounted."""
@@ -92,6 +94,7 @@ class ByGate:
 
     def __init__(self) -> None:
         self._gate = Gate(cache_folder() / "gates")
+        self.folders: tuple[str, ...] = (str(self._gate.home),)
 
     def binds(self, image: ContainerImage) -> list[str]:
         """Return what is mounted: the guest's rooms, the socket, what lies beside the image."""
@@ -158,6 +161,7 @@ class ByAttachment:
     with_input = True
     module = "attached"
     waiting = launch.WAIT_AT_INPUT
+    folders: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
 
     def binds(self, image: ContainerImage) -> list[str]:
