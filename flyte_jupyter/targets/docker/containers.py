@@ -167,7 +167,8 @@ class Container:
             # an engine that is stopped ends its containers before it ends itself
             await asyncio.wait([lost], timeout=LAST_DEEDS)
         record = await self._record()
-        if lost.done():
+        # what was removed and not heard to end has ended while the engine was away
+        if lost.done() or (self.died.done() and self.died.result() is None):
             record = replace(record, cause="engine")
         if not self.exited.done():
             self.exited.set_result(record)
