@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 import flyte_jupyter as flyte
+from flyte_jupyter.session import session
 
 MIB = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def _on_docker(docker_engine: Any) -> None:
+def _on_docker(docker_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session whose default target is the engine of this machine."""
     del docker_engine
+    monkeypatch.setattr(session, "_config", session.config())  # later tests have their own
     flyte.init(target="docker")
 
 

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from flyte_jupyter.daemon import Daemon, connect
-from flyte_jupyter.spec import Resources
+from flyte_jupyter.engine.plans import need_of
+from flyte_jupyter.spec import GPU, Resources, Settings
 from flyte_jupyter.targets.docker.devices import device_config, device_environ, handed_out
 from flyte_jupyter.targets.docker.facts import EngineFacts, read_facts
 from flyte_jupyter.targets.docker.limits import environ, host_config, limits_of
 from flyte_jupyter.targets.nvidia import read_listing, type_of
-from flyte_jupyter.targets.protocol import Prepared, StartRequest
+from flyte_jupyter.targets.protocol import Inventory, Prepared, StartRequest
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -301,6 +302,13 @@ def test_the_groups_of_device_nodes_are_the_containers(machine: Path) -> None:
     expected = [str(group)] if group else None
     found = device_config(["/dev/dri/renderD128"], EngineFacts(), machine).get("GroupAdd")
     assert found == expected
+
+
+def test_a_partition_is_asked_for_where_there_is_one_and_a_whole_device_elsewhere() -> None:
+    part = Settings(resources=Resources(gpu=GPU("A100", 1, "1g.5gb")))
+    cut = Inventory(1000, GIB, {"A100/1g.5gb": 2, "A100": 1})
+    assert need_of(part, cut).accelerator == "A100/1g.5gb"
+    assert need_of(part, Inventory(1000, GIB, {"A100": 1})).accelerator == "A100"
 
 
 def test_variables_give_and_withhold_devices() -> None:
