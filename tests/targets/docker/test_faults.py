@@ -23,7 +23,7 @@ from second_engine import SecondEngine
 
 import flyte_jupyter as flyte
 from flyte_jupyter.daemon import Daemon
-from flyte_jupyter.session import history
+from flyte_jupyter.session import history, session
 
 PATIENCE = 60.0
 BASE = "python:{}.{}-slim".format(*sys.version_info)
@@ -68,15 +68,17 @@ def engines(docker_engine: Daemon) -> Iterator[Callable[[str], SecondEngine | No
 
 
 @pytest.fixture
-def init(tmp_path: Path) -> Iterator[Callable[[SecondEngine | None], None]]:
+def init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[SecondEngine | None], None]]:
     """A function that sets the session's engine; what was started in it is ended afterwards."""
+    monkeypatch.setattr(session, "_config", session.config())  # later tests have their own
 
     def configure(engine: SecondEngine | None) -> None:
         flyte.init(target="docker", state=tmp_path, host=None if engine is None else engine.url)
 
     yield configure
     flyte.shut_down()
-    flyte.init(target=None, state=None)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
