@@ -89,7 +89,8 @@ TARGETS: dict[str, TargetRow] = {
     "docker": TargetRow(_docker, ("host", "context")),
 }
 
-_asked: dict[str, Target] = {}
+# each with the options that it was made with
+_asked: dict[str, tuple[dict[str, Any], Target]] = {}
 _config = Config()
 _engine: Engine | None = None
 _lock = threading.Lock()
@@ -139,9 +140,11 @@ def make_target(name: str) -> Target:
         TargetError: there is no such target.
     """
     name = check_target(name)
-    if name not in _asked:
-        _asked[name] = _make(name)
-    return _asked[name]
+    options = _config.options.get(name, {})
+    known = _asked.get(name)
+    if known is None or known[0] != options:
+        known = _asked[name] = (options, _make(name))
+    return known[1]
 
 
 def _make(name: str) -> Target:
@@ -198,8 +201,6 @@ def configure(**changes: Any) -> Config:
             remedy="'refuse' says what is missing; 'clamp' runs with what there is.",
         )
     moved = {name for name in TARGETS if changed.options.get(name) != _config.options.get(name)}
-    for name in moved:
-        _asked.pop(name, None)
     running = _engine
     if changed.state != _config.state or (running is not None and running.has_met(moved)):
         shut_down()
