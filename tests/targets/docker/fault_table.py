@@ -209,7 +209,7 @@ FAULTS = (
     ),
     Fault(
         "the engine is killed",
-        "dockerd and its containerd get SIGKILL while the task runs, and dockerd is started again",
+        "dockerd gets SIGKILL while the task runs, and is started again",
         WAITS,
         "RuntimeSystemError",
         "EngineLost",

@@ -6,14 +6,13 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
-
-from docker import APIClient
-from requests.exceptions import ConnectionError as NoConnection
 
 __all__ = ["SecondEngine"]
 
@@ -46,7 +45,11 @@ class SecondEngine:
         self.url = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -74,14 +77,13 @@ class SecondEngine:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        try:
-            client = APIClient(self.url, timeout=5)
-        except NoConnection:
-            return False
-        with contextlib.closing(client):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
             try:
-                return bool(client.ping())
-            except NoConnection:
+                client.connect(str(self.socket))
+                client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                return b" 200 " in client.recv(1024)
+            except OSError:
                 return False
 
     def load(self, image: str) -> None:
@@ -93,13 +95,10 @@ class SecondEngine:
     def end(self, number: int = signal.SIGTERM) -> None:
         """End it with a signal, and wait until it has ended."""
         assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
         self._process.send_signal(number)
-        if number == signal.SIGKILL:
-            for child in children.split():  # its containerd, which a new one would not take over
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(child), number)
         self._process.wait(30)
+        # its containerd ends with it; as a zombie that nobody reaps it would seem to live
+        (self._home / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
         if self._log is not None:
             self._log.close()
 
@@ -116,12 +115,22 @@ class SecondEngine:
         """End it and leave nothing."""
         if self._process is not None and self._process.poll() is None:
             self.end()
+        for pid in self._orphans():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         _run("ip", "link", "del", self._bridge)
         for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             place = line.split()[1]
             if place.startswith(str(self._home)):
                 subprocess.run(["umount", "-l", place], check=False, capture_output=True)
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def _orphans(self) -> Iterator[int]:
+        """Yield the processes that watch its containers, where it was killed before they were."""
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if str(self._home).encode() in (place / "cmdline").read_bytes():
+                    yield int(place.name)
 
 
 def _run(*command: str) -> None:

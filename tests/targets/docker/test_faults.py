@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import linecache
 import os
 import shutil
@@ -79,9 +80,17 @@ def init(
 
     yield configure
     flyte.shut_down()
+    gc.collect()  # what was left open is this test's to answer for
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def parameter(fault: Fault) -> Any:
+    # the docker package lets a socket go unclosed when nobody listens at its other end
+    quiet = pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning")
+    marks = [quiet] if fault.engine == "own" else []
+    return pytest.param(fault, marks=marks, id=fault.name.replace(" ", "-"))
+
+
+@pytest.mark.parametrize("fault", [parameter(fault) for fault in FAULTS])
 def test_a_fault_is_told_as_what_it_is(
     fault: Fault,
     docker_engine: Daemon,
