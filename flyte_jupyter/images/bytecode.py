@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["COMPILED", "adopt", "clone", "compile_behind"]
+if TYPE_CHECKING:
+    from flyte_jupyter.daemon import Daemon
+
+__all__ = ["COMPILED", "LIBRARY", "adopt", "clone", "compile_behind", "compile_in_container"]
+
+# name of the library in its folder, and of the folder in a container that compiles
+LIBRARY = "lib"
+INSIDE = "/opt/flyte_jupyter/compiling"
+LEAST_SHARES = 2
 
 # file beside a library that says that its bytecode is there, and of which Python
 COMPILED = "compiled"
@@ -97,6 +107,56 @@ def compile_behind(library: Path, program: str, place: str) -> None:
     )
 
 
+def compile_in_container(
+    library: Path, daemon: Daemon, image: str, program: str, place: str
+) -> None:
+    """Start to compile a folder in a container, which ends by itself; nothing is waited for.
+
+    Args:
+        library: the folder.
+        daemon: an engine that sees the folder.
+        image: id of the image that it is for.
+        program: Python of the image.
+        place: where the folder is in other containers.
+    """
+    import threading
+
+    if not (library.parent / COMPILED).exists():
+        arguments = (library.parent, daemon, image, program, place)
+        threading.Thread(target=_start_compiler, args=arguments, daemon=True).start()
+
+
+def _start_compiler(home: Path, daemon: Daemon, image: str, program: str, place: str) -> None:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    from flyte_jupyter.daemon.labels import labels
+
+    words = [COMPILER, f"{INSIDE}/{LIBRARY}", place, f"{INSIDE}/{COMPILED}"]
+    config = {
+        "Image": image,
+        "Entrypoint": [program],
+        "Cmd": ["-I", "-S", "-c", *words],
+        "User": daemon.user(),
+        "Labels": labels("build"),
+        "HostConfig": {
+            "AutoRemove": True,
+            "Binds": [f"{home}:{INSIDE}"],
+            "CapDrop": ["ALL"],
+            "CpuShares": LEAST_SHARES,
+            "LogConfig": {"Type": "none"},
+            "NetworkMode": "none",
+        },
+    }
+    # without bytecode everything works, only slower
+    with contextlib.suppress(DockerException, RequestException):
+        api = daemon.fresh()
+        try:
+            api.start(api.create_container_from_config(config)["Id"])
+        finally:
+            api.close()
+
+
 def _take(folder: str, theirs: str, name: str, cached: str) -> bool:
     """Link the bytecode of one file if the other folder has it of the very same file."""
     try:
@@ -117,7 +177,7 @@ def _compiled(home: Path, python: str) -> Iterator[str]:
     for done in home.glob("*/" + COMPILED):
         try:
             if done.read_text() == python:
-                found.append((done.stat().st_mtime, str(done.parent / "lib")))
+                found.append((done.stat().st_mtime, str(done.parent / LIBRARY)))
         except OSError:
             continue
     for _, library in sorted(found, reverse=True)[:NEIGHBOURS]:

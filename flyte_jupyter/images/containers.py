@@ -7,22 +7,19 @@ first time in a kernel, and nothing after that.
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.errors import ImageBuildError
-from flyte_jupyter.images.context import context_digest
-from flyte_jupyter.images.dockerfile import packages_environ
-from flyte_jupyter.images.layering import Layering, authorities
-from flyte_jupyter.images.packages import PACKAGES, RECORD, Packages
+from flyte_jupyter.images.packages import PACKAGES, RECORD, Packages, packages_environ
 from flyte_jupyter.images.probe import Probe, Probes
 from flyte_jupyter.images.recipe import Installation, Recipe, python_of
+from flyte_jupyter.images.records import ContainerImage, Records
 from flyte_jupyter.images.references import Inspected, inspect, pull
 from flyte_jupyter.images.sharing import Folders, Progress, Shared
 from flyte_jupyter.images.stack import Stack, base_of, layers_of, split
@@ -34,41 +31,10 @@ from flyte_jupyter.spec.image import Image
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon
     from flyte_jupyter.images.built import BuiltImage
-    from flyte_jupyter.images.inventory import Inventory, Used
+    from flyte_jupyter.images.inventory import Inventory
+    from flyte_jupyter.images.layering import Layering
 
 __all__ = ["PACKAGES", "ContainerImage", "DockerImages"]
-
-# changed when the same image would be made startable differently
-FORM = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerImage:
-    """An image made startable in an engine.
-
-    Args:
-        hash: hex digest of all that matters: image, packages, files, variables, working directory.
-        image: id that containers are created from.
-        reference: the image as the user named it, with the digest of its registry if it has one.
-        python: command of Python in it.
-        version: minor version of that Python.
-        packages: folder of this machine to mount read-only at `PACKAGES`, or None.
-        environ: all variables of its containers, sorted.
-        workdir: the working directory that it names, or None.
-        files: folder of this machine whose content belongs in the working directory, or None.
-        description: a few words for displays.
-    """
-
-    hash: str
-    image: str
-    reference: str
-    python: tuple[str, ...]
-    version: tuple[int, int]
-    packages: str | None
-    environ: tuple[tuple[str, str], ...]
-    workdir: str | None
-    files: str | None
-    description: str
 
 
 class DockerImages:
@@ -89,9 +55,11 @@ class DockerImages:
         self._packages = Packages(self._home)
         self._files = Folders(self._home, "files", Path.is_dir)
         self._ready: dict[Image | None, ContainerImage] = {}
+        self._stamps: dict[Image | None, str] = {}
         self._bases: dict[str, Inspected] = {}
+        self._records = Records(self._home / "ready")
         self._shared = Shared()
-        self._layering = Layering(self._home, self._probe, self._install, buildkit)
+        self._buildkit = buildkit
 
     def found(self, image: Image | None) -> tuple[bool, str]:
         """Say whether an image is startable as it is, and what it is, without asking the engine.
@@ -101,7 +69,7 @@ class DockerImages:
         """
         known = self._ready.get(image)
         if known is None:
-            record = self._recorded(image)
+            record = self._records.read(image)
             known = record[1] if record else None
         whole = known is not None and _usable(known)
         return whole, known.description if known and whole else describe(image)
@@ -114,7 +82,7 @@ class DockerImages:
         """
         known = self._ready.get(image)
         if known is None:
-            record = self._recorded(image)
+            record = self._records.read(image)
             known = record[1] if record else None
         if known is not None:
             return known.version
@@ -132,16 +100,19 @@ class DockerImages:
             TargetError: the engine does not answer.
             SecretError: a secret that a build needs is not set.
         """
-        known = self._ready.get(image)
-        if known is not None and _usable(known):
-            return known
-        record = self._recorded(image)
         base = base_of(image)
-        if record and isinstance(base, str) and _usable(record[1]):
-            found = await in_thread(self._as_recorded, base, *record)
+        # files beside a Dockerfile belong to the image, and change under its declaration
+        stamp = "" if isinstance(base, str) else await in_thread(_stamp, base)
+        known = self._ready.get(image)
+        if known is not None and _usable(known) and self._stamps.get(image, "") == stamp:
+            return known
+        self._stamps[image] = stamp
+        record = self._records.read(image)
+        if record and _usable(record[1]) and stamp in ("", record[0]):
+            name = base if isinstance(base, str) else ""
+            found = await in_thread(self._as_recorded, name, *record)
             if found is not None:
-                with contextlib.suppress(OSError):
-                    os.utime(self._place(image))
+                self._records.touch(image)
                 self._ready[image] = found
                 return found
         key = "default" if image is None else image.content_hash
@@ -167,8 +138,7 @@ class DockerImages:
         Raises:
             TargetError: the engine does not answer.
         """
-        needed = [self._place(image) for image in wanted]
-        return self._inventory().listed(self._uses(needed))
+        return self._inventory().listed(self._records.uses(wanted))
 
     def remove(self, names: Collection[str]) -> list[BuiltImage]:
         """Remove what was built or installed, by name, and return it; blocks.
@@ -186,17 +156,7 @@ class DockerImages:
     def _inventory(self) -> Inventory:
         from flyte_jupyter.images.inventory import Inventory
 
-        records = self._place(None).parent.glob("*.json")
-        return Inventory(self._daemon(), self._home, self._uses(records))
-
-    def _uses(self, records: Iterable[Path]) -> Iterator[Used]:
-        from flyte_jupyter.images.inventory import Used
-
-        for record in records:
-            said = _read(record)
-            if said is not None:
-                folders = [place for place in (said[1].packages, said[1].files) if place]
-                yield Used(said[1].image, tuple(folders), record.stat().st_mtime)
+        return Inventory(self._daemon(), self._home, self._records.uses())
 
     async def _prepare(self, image: Image | None, say: Progress) -> ContainerImage:
         daemon = await in_thread(self._daemon)
@@ -205,6 +165,8 @@ class DockerImages:
             name = base
             found = await self._base(daemon, base, say)
         else:
+            from flyte_jupyter.images.context import context_digest
+
             name = str(base)
             context = await in_thread(context_digest, base)
             found = await self._layering.dockerfile(daemon, base, context, say)
@@ -221,8 +183,15 @@ class DockerImages:
             # a container has shown that it sees no folder of this machine
             return await self._prepare(image, say)
         ready = await self._mounted(final, found, probe, stack, image, name, say)
-        self._record(image, found.id, ready)
+        self._records.write(image, self._stamps.get(image) or found.id, ready)
         return ready
+
+    @functools.cached_property
+    def _layering(self) -> Layering:
+        # what only a build needs is imported for a build
+        from flyte_jupyter.images.layering import Layering
+
+        return Layering(self._home, self._probe, self._install, self._buildkit)
 
     async def _base(self, daemon: Daemon, reference: str, say: Progress) -> Inspected:
         """Return the image that a reference names; it names the same one in the whole session."""
@@ -270,6 +239,7 @@ class DockerImages:
             tell: Progress,
         ) -> None:
             from flyte_jupyter.images.compiling import install_inside
+            from flyte_jupyter.images.layering import authorities
 
             stop: list[Any] = []
             await in_thread(
@@ -304,9 +274,8 @@ class DockerImages:
         if stack.installations:
             # what is mounted hides what is baked in at the same place, so it has both
             given = (*stack.earlier, *stack.installations)
-            library = await self._install(image, probe, given, say)
-            packages = str(library)
-            self._compile(library, probe)
+            packages = str(await self._install(image, probe, given, say))
+            await in_thread(self._compile, packages, image.id, probe.python, probe.minor)
             environ |= packages_environ(environ)
         environ.update(stack.env_vars)
         workdir = stack.workdir or image.workdir
@@ -314,7 +283,7 @@ class DockerImages:
             files = str(await self._laid(stack, workdir, say))
         pairs = tuple(sorted(environ.items()))
         return ContainerImage(
-            digest("container", FORM, image.id, packages, pairs, workdir, files)[:32],
+            digest("container", image.id, packages, pairs, workdir, files)[:32],
             image.id,
             f"{name}@{base.digest}" if base.digest and "@" not in name else name,
             (probe.python,),
@@ -326,11 +295,14 @@ class DockerImages:
             describe(declared),
         )
 
-    def _compile(self, library: Path, probe: Probe) -> None:
-        from flyte_jupyter.images.bytecode import compile_behind
+    def _compile(self, library: str, image: str, python: str, minor: tuple[int, int]) -> None:
+        """Have bytecode made behind, unless it is there."""
+        from flyte_jupyter.images.bytecode import compile_behind, compile_in_container
 
-        if probe.minor == sys.version_info[:2]:
-            compile_behind(library, sys.executable, PACKAGES)
+        if minor == sys.version_info[:2]:
+            compile_behind(Path(library), sys.executable, PACKAGES)
+        else:
+            compile_in_container(Path(library), self._daemon(), image, python, PACKAGES)
 
     async def _laid(self, stack: Stack, workdir: str | None, say: Progress) -> Path:
         from flyte_jupyter.images.sources import copy_sources
@@ -346,34 +318,22 @@ class DockerImages:
 
     # what is known from before
 
-    def _recorded(self, image: Image | None) -> tuple[str, ContainerImage] | None:
-        return _read(self._place(image))
-
-    def _record(self, image: Image | None, base: str, ready: ContainerImage) -> None:
-        place = self._place(image)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(f".{os.getpid()}.partial")
-        said = {"form": FORM, "base": base, "image": asdict(ready)}
-        partial.write_text(json.dumps(said), "utf-8")
-        partial.replace(place)
-
-    def _place(self, image: Image | None) -> Path:
-        version = "{}.{}".format(*sys.version_info)
-        name = f"default-{version}" if image is None else image.content_hash
-        return self._home / "ready" / f"{name}.json"
-
     def _as_recorded(self, base: str, was: str, ready: ContainerImage) -> ContainerImage | None:
         """Return what is recorded if the engine still has it and means the same by the name."""
         daemon = self._daemon()
-        now = self._bases.get(base) or inspect(daemon, base)
-        if now is None or now.id != was:
-            return None
+        if base:
+            now = self._bases.get(base) or inspect(daemon, base)
+            if now is None or now.id != was:
+                return None
+            self._bases[base] = now
         if (ready.packages or ready.files) and not daemon.local:
             return None
         if ready.image != was and inspect(daemon, ready.image) is None:
             return None
-        self._bases[base] = now
         self._note(ready)
+        if ready.packages:
+            # who was to compile may have been ended in the middle
+            self._compile(ready.packages, ready.image, ready.python[0], ready.version)
         return ready
 
     def _note(self, ready: ContainerImage) -> None:
@@ -383,17 +343,6 @@ class DockerImages:
         for mark in marks:
             with contextlib.suppress(OSError):
                 os.utime(mark)
-
-
-def _read(record: Path) -> tuple[str, ContainerImage] | None:
-    """Return what a record says: id of the base, and what was made of it."""
-    try:
-        said = json.loads(record.read_text("utf-8"))
-        if said["form"] != FORM:
-            return None
-        return said["base"], _image_of(said["image"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def describe(image: Image | None) -> str:
@@ -415,14 +364,12 @@ def describe(image: Image | None) -> str:
     return " + ".join(words)
 
 
+def _stamp(base: layers.DockerfileBase) -> str:
+    from flyte_jupyter.images.context import context_stamp
+
+    return context_stamp(base)
+
+
 def _usable(ready: ContainerImage) -> bool:
     # a cache folder can be emptied under a living kernel
     return all(os.path.exists(place) for place in (ready.packages, ready.files) if place)
-
-
-def _image_of(said: dict[str, Any]) -> ContainerImage:
-    values = {field.name: said[field.name] for field in fields(ContainerImage)}
-    values["python"] = tuple(values["python"])
-    values["version"] = (values["version"][0], values["version"][1])
-    values["environ"] = tuple((name, value) for name, value in values["environ"])
-    return ContainerImage(**values)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flyte_jupyter.images.packages import PACKAGES
+from flyte_jupyter.images.packages import PACKAGES, packages_environ
 from flyte_jupyter.images.sources import LEFT_OUT, unchanged
 from flyte_jupyter.spec import layers
 
@@ -25,7 +25,6 @@ __all__ = [
     "Dockerfile",
     "Entry",
     "apt_command",
-    "packages_environ",
     "quoted",
 ]
 
@@ -177,22 +176,6 @@ class Dockerfile:
         ]
         target = into if layer.copy_contents_only else f"{into}{name}/"
         self.lines.append(f"COPY {json.dumps([folder + '/', target])}")
-
-
-def packages_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables by which programs of an image find the packages.
-
-    Args:
-        environ: the image's own.
-    """
-    path = environ.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    inherited = environ.get("PYTHONPATH")
-    if inherited and PACKAGES in inherited.split(":"):
-        return {}
-    return {
-        "PATH": f"{PACKAGES}/bin:{path}",
-        "PYTHONPATH": f"{PACKAGES}:{inherited}" if inherited else PACKAGES,
-    }
 
 
 def apt_command(packages: Iterable[str], folder: str = "") -> str:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from pathlib import Path
 
 from flyte_jupyter.images import bytecode
+from flyte_jupyter.images.bytecode import LIBRARY
 from flyte_jupyter.images.installing import Wanted, refused, run, tried, wanted
 from flyte_jupyter.images.probe import Distribution, Probe
 from flyte_jupyter.images.recipe import Installation
@@ -22,14 +23,13 @@ from flyte_jupyter.images.uv import Outcome
 from flyte_jupyter.spec import layers
 from flyte_jupyter.spec.hashing import digest
 
-__all__ = ["PACKAGES", "RECORD", "Packages", "read_versions"]
+__all__ = ["PACKAGES", "RECORD", "Packages", "packages_environ", "platform_of", "read_versions"]
 
 # where the folder is in a container; before the image's own packages on sys.path
 PACKAGES = "/opt/flyte_jupyter/packages"
 # changed when a folder of the same layers would be filled differently
 LAYOUT = 1
 RECORD = "record.json"
-LIBRARY = "lib"
 # versions of glibc that uv knows by name; an image with another one gets the next lower
 GLIBC = (17, 28, *range(31, 41))
 NO_WHEEL = re.compile(
@@ -116,6 +116,22 @@ class Packages:
 
         place = await self._folders.make(key, fill, progress)
         return place / LIBRARY
+
+
+def packages_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which programs of an image find the packages.
+
+    Args:
+        environ: the image's own.
+    """
+    path = environ.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    inherited = environ.get("PYTHONPATH")
+    if inherited and PACKAGES in inherited.split(":"):
+        return {}
+    return {
+        "PATH": f"{PACKAGES}/bin:{path}",
+        "PYTHONPATH": f"{PACKAGES}:{inherited}" if inherited else PACKAGES,
+    }
 
 
 def platform_of(probe: Probe) -> str:

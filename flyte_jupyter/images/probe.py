@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -141,6 +140,8 @@ class Probes:
         Raises:
             ImageBuildError: no task can run in it.
         """
+        import secrets
+
         self._folder.mkdir(parents=True, exist_ok=True)
         nonce = self._folder / f"{secrets.token_hex(8)}.seen"
         nonce.write_text(nonce.name)

@@ -204,7 +204,9 @@ def unique(docker_engine: Daemon) -> Iterator[str]:
     yield name
     for one in docker_engine.api.images():
         words = (one.get("Labels") or {}).get(IMAGE, "")
-        if not one.get("RepoTags"):  # what a build that failed has left to begin with next time
+        if set(one.get("RepoTags") or ()) <= {
+            "<none>:<none>"
+        }:  # what a build that failed has left to begin with next time
             words = str(docker_engine.api.history(one["Id"]))
         if name in words:
             docker_engine.api.remove_image(one["Id"], force=True)

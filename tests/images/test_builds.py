@@ -223,8 +223,7 @@ def test_a_dockerfile_of_the_users(builder, docker_engine, unique, tmp_path, run
         assert run_in(made, program) == "['Dockerfile', 'kept.txt'] 2.0\n"
         assert prepared(builder, image) == made
         (folder / "kept.txt").write_text("changed")
-        fresh = DockerImages(lambda: docker_engine, tmp_path / "other")
-        later = prepared(fresh, image)
+        later = prepared(builder, image)
         tags.append(docker_engine.api.inspect_image(later.image)["RepoTags"][0])
         assert run_in(later, "print(open('/app/kept.txt').read())") == "changed\n"
     finally:

@@ -174,18 +174,36 @@ def test_what_the_image_has_counts_as_installed(images, unique, run_in, tmp_path
     assert run_in(newer, "import apple; print(apple.VERSION)") == "2.0\n"
 
 
-def test_bytecode_is_compiled_behind_and_taken_along(images, index, tmp_path):
-    one = prepared(images, Image.from_debian_base().with_pip_packages("apple"))
-    library = Path(one.packages)
-    done = library.parent / "compiled"
+def compiled(made, module):
+    """Return the bytecode of a module, once all is compiled."""
+    library = Path(made.packages)
     limit = time.monotonic() + 60
-    while not done.exists():
+    while not (library.parent / "compiled").exists():
         assert time.monotonic() < limit
         time.sleep(0.05)
-    (bytecode,) = library.glob("__pycache__/apple.*.pyc")
+    (bytecode,) = library.glob(f"__pycache__/{module}.*.pyc")
+    return bytecode
+
+
+def test_bytecode_is_compiled_behind_and_taken_along(images, index, tmp_path):
+    one = prepared(images, Image.from_debian_base().with_pip_packages("apple"))
+    bytecode = compiled(one, "apple")
     other = prepared(images, Image.from_debian_base().with_pip_packages("apple", "pear"))
     (taken,) = Path(other.packages).glob("__pycache__/apple.*.pyc")
     assert taken.samefile(bytecode)
+
+
+def test_bytecode_for_another_python_is_compiled_by_it(images, needs_image, run_in):
+    needs_image("python:3.13-slim")
+    made = prepared(images, Image.from_base("python:3.13-slim").with_pip_packages("apple"))
+    bytecode = compiled(made, "apple")
+    assert bytecode.name == "apple.cpython-313.pyc"
+    assert bytecode.owner() == Path(made.packages).owner()
+    program = "import apple; print(apple.__cached__, apple.main.__code__.co_filename)"
+    assert run_in(made, program).split() == [
+        "/opt/flyte_jupyter/packages/__pycache__/apple.cpython-313.pyc",
+        "/opt/flyte_jupyter/packages/apple.py",
+    ]
 
 
 # what cannot be started
