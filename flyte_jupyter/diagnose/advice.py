@@ -231,7 +231,7 @@ NAMES = (
 KILLED = (
     r"BrokenProcessPool|TerminatedWorkerError|died with <Signals\.SIGKILL|"
     r"exit(?:ed with)? (?:code|status) (?:-9|137)\b|killed by signal: Killed|"
-    r"SIGKILL\(-9\)|\bKilled\b"
+    r"SIGKILL\(-9\)"
 )
 SHARED = (
     r"killed by signal: Bus error|out of shared memory|unable to (?:open|write to|mmap).*shared "
@@ -260,4 +260,8 @@ ROWS: tuple[_Row, ...] = (
     _row("", CONNECTION, _no_network),
     _row("", NAMES, _no_name),
     _row("", r"Connection refused|ConnectError|Failed to establish", _this_host),
+    # whatever the words: one of its processes is known to have ended so
+    _row(
+        "", r"", lambda raised, match: _child_was_killed(raised, match) if raised.oom_kills else ""
+    ),
 )
