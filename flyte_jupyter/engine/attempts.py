@@ -104,7 +104,7 @@ class Attempts:
         plan = self.plans.of_settings("", settings, environment)
         if plan.policy is None and not plan.need.count:
             await self.plans.prepare(plan, lambda _: None)
-            await self._pool.start_ahead(self._pool.shelf(plan.request_with(()), None))
+            self._pool.start_ahead(self._pool.shelf(plan.request_with(()), None))
 
     # with waiting
 

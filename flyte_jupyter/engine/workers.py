@@ -123,15 +123,11 @@ class WorkerPool:
     Args:
         target: starts the workers.
         frames: called with each frame of each worker.
-        spare: how many standby workers one environment may have.
     """
 
-    def __init__(
-        self, target: Target, frames: Callable[[Hand, Frame], None], spare: int = 2
-    ) -> None:
+    def __init__(self, target: Target, frames: Callable[[Hand, Frame], None]) -> None:
         self._target = target
         self._frames = frames
-        self._spare = spare
         self._shelves: dict[tuple[StartRequest, ReusePolicy | None], Shelf] = {}
         self._hands: set[Hand] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -170,9 +166,15 @@ class WorkerPool:
             TargetError: it cannot be started.
         """
         if shelf.policy is None:
-            hand = await self._start(shelf)
-            self._restock_soon(shelf)
-            return hand
+            fresh: asyncio.Future[Hand] = self._loop.create_future()
+            shelf.waiters.append(fresh)
+            self._fill(shelf, 0)
+            try:
+                return await fresh
+            except asyncio.CancelledError:
+                if fresh.done() and not fresh.cancelled() and fresh.exception() is None:
+                    self._give(shelf, fresh.result())
+                raise
         if len(shelf.warm) + shelf.starting < shelf.policy.max_replicas:
             shelf.starting += 1
             try:
@@ -203,13 +205,12 @@ class WorkerPool:
             self._sweep_later()
 
     def _hand_to_waiter(self, shelf: Shelf, hand: Hand) -> bool:
-        while shelf.waiters:
-            waiter = shelf.waiters.popleft()
-            if not waiter.done():
-                hand.used += 1
-                waiter.set_result(hand)
-                return True
-        return False
+        waiter = _first_waiting(shelf)
+        if waiter is None:
+            return False
+        hand.used += 1
+        waiter.set_result(hand)
+        return True
 
     def _forget_warm(self, shelf: Shelf, hand: Hand) -> None:
         if hand in shelf.warm:
@@ -270,31 +271,53 @@ class WorkerPool:
     def _restock_soon(self, shelf: Shelf) -> None:
         if not shelf.restocking:
             shelf.restocking = True
-            self._loop.call_later(RESTOCK, lambda: self._spawn(self._restock(shelf)))
+            self._loop.call_later(RESTOCK, self._restock, shelf)
 
-    async def start_ahead(self, shelf: Shelf) -> None:
+    def _restock(self, shelf: Shelf) -> None:
+        shelf.restocking = False
+        if self._closed or shelf.request.devices:
+            return  # an idle worker must not hold an accelerator
+        recent = sum(1 for at in shelf.uses if time.monotonic() - at < STANDBY_TTL)
+        self._fill(shelf, min(self._target.spare, recent))
+
+    def start_ahead(self, shelf: Shelf) -> None:
         """Start one standby worker, unless there is one."""
         if not shelf.standby and not shelf.starting:
             shelf.uses.append(time.monotonic())
-            await self._restock(shelf)
+            self._restock(shelf)
 
-    async def _restock(self, shelf: Shelf) -> None:
-        shelf.restocking = False
-        if shelf.request.devices:
-            return  # an idle worker must not hold an accelerator
-        recent = sum(1 for at in shelf.uses if time.monotonic() - at < STANDBY_TTL)
-        wanted = min(self._spare, recent)
-        while len(shelf.standby) + shelf.starting < wanted:
+    def _fill(self, shelf: Shelf, spare: int) -> None:
+        """Start as many as are waited for, and some to spare."""
+        waiting = sum(1 for waiter in shelf.waiters if not waiter.done())
+        for _ in range(waiting + spare - len(shelf.standby) - shelf.starting):
             shelf.starting += 1
-            try:
-                hand = await self._start(shelf)
-            except Exception as error:
-                del error  # the next call starts its own worker and reports what is wrong
-                return
-            finally:
-                shelf.starting -= 1
+            self._spawn(self._start_one(shelf))
+
+    async def _start_one(self, shelf: Shelf) -> None:
+        try:
+            hand = await self._start(shelf)
+        except Exception as error:
+            # nobody may wait: then the next call meets the same error, and reports it
+            waiter = _first_waiting(shelf)
+            if waiter is not None:
+                waiter.set_exception(error)
+            return
+        finally:
+            shelf.starting -= 1
+        self._give(shelf, hand)
+        self._restock_soon(shelf)
+
+    def _give(self, shelf: Shelf, hand: Hand) -> None:
+        """Give a fresh worker to who waits longest, or keep it for the next call."""
+        waiter = _first_waiting(shelf)
+        if waiter is not None:
+            waiter.set_result(hand)
+        elif shelf.request.devices:
+            hand.dismiss()
+        else:
+            hand.since = time.monotonic()
             shelf.standby.append(hand)
-        self._sweep_later()
+            self._sweep_later()
 
     def _sweep_later(self) -> None:
         if self._sweeping is None:
@@ -350,3 +373,11 @@ class WorkerPool:
         for hand in list(self._hands):
             hand.kill()
             hand.peer.close()
+
+
+def _first_waiting(shelf: Shelf) -> asyncio.Future[Hand] | None:
+    while shelf.waiters:
+        waiter = shelf.waiters.popleft()
+        if not waiter.done():
+            return waiter
+    return None

@@ -169,12 +169,14 @@ class Target(Protocol):
             differ in these cannot stand in for each other then.
         groups: whether the workers of one environment share something, such as a network, that
             those of another environment have no part in.
+        spare: how many workers may wait ahead of the calls of one environment.
     """
 
     name: str
     admits: bool
     confines: bool
     groups: bool
+    spare: int
 
     @property
     def devices(self) -> Sequence[tuple[str, str]]:

@@ -42,6 +42,7 @@ class DockerTarget:
     admits = True
     confines = True
     groups = True
+    spare = 4
 
     def __init__(self, options: Mapping[str, Any] = {}) -> None:
         from flyte_jupyter.images.containers import DockerImages

@@ -61,6 +61,7 @@ class LocalTarget:
     admits = True
     confines = False
     groups = False
+    spare = 2
 
     def __init__(self) -> None:
         self._images = VirtualEnvironments(cache_folder())
