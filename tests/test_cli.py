@@ -67,8 +67,8 @@ def command(folder: Path, *words: str) -> list[str]:
     return [sys.executable, "-c", code, *words]
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "FLYTE_JUPYTER_HOME": str(folder / "home")}
+def run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "FLYTE_JUPYTER_HOME": str(folder / "home"), **variables}
     return subprocess.run(
         command(folder, *words),
         cwd=folder,
@@ -145,6 +145,8 @@ def wait_until(true, seconds: float = 60) -> None:
         (["run", "train"], "'train' is no file"),
         (["demo", "--labb"], "demo takes --lab, not '--labb'"),
         (["doctor", "x"], "doctor takes no 'x'"),
+        (["ps", "x"], "ps takes no 'x'"),
+        (["logs", "--tial", "3"], "there is no option '--tial'; did you mean '--tail'?"),
     ],
 )
 def test_wrong_usage_is_status_two_and_one_sentence(
@@ -154,11 +156,47 @@ def test_wrong_usage_is_status_two_and_one_sentence(
     assert capsys.readouterr().err.startswith(f"flyte-jupyter: {sentence}")
 
 
+def test_what_a_run_wrote_can_be_read_afterwards(folder: Path) -> None:
+    assert run(folder, "run", "cli_tasks.py", "train", "--config", '{"rate": 1}').returncode == 0
+    done = run(folder, "logs", "train", "--tail", "3")
+    assert done.returncode == 0, done.stderr
+    assert "· ml.train on local · succeeded ·" in done.stdout
+    assert "peak memory" in done.stdout
+    assert done.stdout.endswith("\ntraining\n")
+    done = run(folder, "logs", "trian")
+    assert done.returncode == 1
+    assert "there is no run and no task 'trian'; did you mean 'train'?" in done.stderr
+
+
+def test_what_is_left_over_can_be_listed_and_removed(folder: Path) -> None:
+    (folder / "tmp").mkdir()
+    environment = {"TMPDIR": str(folder / "tmp")}
+    make = "from flyte_jupyter.store.scratch import scratch_folder; print(scratch_folder())"
+    made = subprocess.run(
+        [sys.executable, "-c", make],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert made in run(folder, "ps", **environment).stdout
+    done = run(folder, "clean", made, **environment)
+    assert done.stdout.startswith("1 thing removed:"), done.stderr
+    assert not Path(made).exists()
+    done = run(folder, "images")
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_names_the_commands_and_the_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(word in text for word in ("run", "doctor", "demo", "--task-queue", "--on"))
+    assert all(f"\n{word} " in text for word in ("logs", "ps", "clean", "images"))
     assert main([]) == 2
+    for word, option in (("logs", "--tail LINES"), ("clean", "--dry-run")):
+        capsys.readouterr()
+        assert main([word, "--help"]) == 0
+        assert option in capsys.readouterr().out
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
