@@ -83,6 +83,8 @@ class Supervisor:
                 start_new_session=True,
             )
         except OSError as error:
+            ours.close()
+            self._errors.close()
             shutil.rmtree(self.folder, ignore_errors=True)
             raise TargetError(f"{command[0]} cannot be started: {error}.") from None
         finally:
