@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 
 
@@ -40,20 +41,51 @@ def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
 
 def machine() -> str:
     """Return what the figures were measured on."""
-    import os
-
     return (
         f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}"
     )
 
 
+def quiet(idle: float = 0.85, patience: float = 60.0) -> None:
+    """Wait until the processors are idle: other work of this machine is not what is measured."""
+
+    def cpu() -> tuple[int, int]:
+        with open("/proc/stat") as file:
+            fields = [int(field) for field in file.readline().split()[1:9]]
+        return fields[3] + fields[4], sum(fields)
+
+    limit = time.monotonic() + patience
+    while os.path.exists("/proc/stat") and time.monotonic() < limit:
+        before = cpu()
+        time.sleep(0.15)
+        after = cpu()
+        if after[1] > before[1] and (after[0] - before[0]) / (after[1] - before[1]) >= idle:
+            return
+
+
+def alternately(
+    cases: Mapping[str, Callable[[], list[float]]], rounds: int
+) -> dict[str, list[float]]:
+    """Return the seconds of each case; the cases take turns, so that all meet the same machine."""
+    rows: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            quiet()
+            rows[name] += case()
+    return rows
+
+
 @contextmanager
-def kernel():
-    """Give a function that executes a cell in a fresh kernel and returns its seconds."""
+def kernel(**variables: str):
+    """Give a function that executes a cell in a fresh kernel and returns its seconds.
+
+    Args:
+        variables: of the kernel's environment, beside those that are there.
+    """
     from jupyter_client.manager import start_new_kernel
 
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = start_new_kernel(kernel_name="python3", env={**os.environ, **variables})
 
     def execute(cell: str) -> float:
         failed: list[str] = []
