@@ -186,8 +186,7 @@ class Fleet:
         try:
             stream = await asyncio.shield(start)
         except asyncio.CancelledError:
-            ticket.drop()
-            self._spawn(self._undo(start, container))
+            self._spawn(self._undo(start, container, ticket))
             raise
         except Exception as error:
             self._containers.pop(name, None)
@@ -199,8 +198,13 @@ class Fleet:
             container.kill()
             raise
 
-    async def _undo(self, start: asyncio.Future[socket.socket], container: Container) -> None:
+    async def _undo(
+        self, start: asyncio.Future[socket.socket], container: Container, ticket: Ticket
+    ) -> None:
         """End a container that nobody waits for any more, once its start has come to an end."""
+        # until then the engine would make the folders that it mounts, where they are gone
+        await asyncio.wait([start])
+        ticket.drop()
         try:
             (await start).close()
         except Exception as error:
