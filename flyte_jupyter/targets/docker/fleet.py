@@ -17,7 +17,7 @@ from flyte_jupyter.targets.docker.gate import Arrival
 from flyte_jupyter.targets.docker.janitor import Janitor
 from flyte_jupyter.targets.docker.labels import labels
 from flyte_jupyter.targets.docker.network import Holder, Namespaces
-from flyte_jupyter.targets.docker.ways import ByAttachment, ByGate, Way
+from flyte_jupyter.targets.docker.ways import ByAttachment, ByGate, Ticket, Way
 from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.targets.runtime import guest_runtime, is_compiled, note_compiled
 
