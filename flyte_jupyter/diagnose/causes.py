@@ -179,7 +179,7 @@ def _removed(facts: Facts) -> BaseRuntimeError:
 def _stopped(facts: Facts) -> BaseRuntimeError:
     return RuntimeSystemError(
         "ContainerKilled",
-        f"The container of {facts.task} was ended from outside, by docker kill or docker stop.",
+        f"The container of {facts.task} was ended from outside, as docker kill, stop and rm do.",
         evidence=_evidence(facts),
         remedy="Run it again; %flyte_ps shows what is there.",
     )

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import gc
-import linecache
 import os
 import shutil
-import signal
 import sys
-import threading
 import types
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +15,23 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_table import FAULTS, READY, Fault, Scene
+from fault_table import FAULTS, Fault
+from injecting import inject, notebook
 from second_engine import SecondEngine
 
 import flyte_jupyter as flyte
 from flyte_jupyter.daemon import Daemon
-from flyte_jupyter.session import history, session
 
-PATIENCE = 60.0
 BASE = "python:{}.{}-slim".format(*sys.version_info)
-
-_numbers = count(1)
+IMAGES = ("nopython:latest", "otherarch:latest")
 
 
 @pytest.fixture
-def cell(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """A function that executes a cell of one notebook and returns its namespace."""
-    module = types.ModuleType("__main__")
-    module.__dict__.update(flyte=flyte)
-    monkeypatch.setitem(sys.modules, "__main__", module)
-
-    def execute(source: str) -> Any:
-        name = f"<fault {next(_numbers)}>"
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
-        return module
-
-    return execute
+def module(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """A notebook's namespace in the place of ``__main__``."""
+    made = notebook()
+    monkeypatch.setitem(sys.modules, "__main__", made)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +55,15 @@ def engines(docker_engine: Daemon) -> Iterator[Callable[[str], SecondEngine | No
 
 
 @pytest.fixture
-def init(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[SecondEngine | None], None]]:
+def init(tmp_path: Path) -> Iterator[Callable[[SecondEngine | None], None]]:
     """A function that sets the session's engine; what was started in it is ended afterwards."""
-    monkeypatch.setattr(session, "_config", session.config())  # later tests have their own
 
     def configure(engine: SecondEngine | None) -> None:
         flyte.init(target="docker", state=tmp_path, host=None if engine is None else engine.url)
 
     yield configure
     flyte.shut_down()
+    flyte.init(target=None, state=None)
     gc.collect()  # what was left open is this test's to answer for
 
 
@@ -98,49 +82,16 @@ def test_a_fault_is_told_as_what_it_is(
     nothing_left: None,
     engines: Callable[[str], SecondEngine | None],
     init: Callable[[SecondEngine | None], None],
-    cell: Callable[[str], Any],
+    module: types.ModuleType,
 ) -> None:
-    for image in ("nopython:latest", "otherarch:latest"):
+    for image in IMAGES:
         if image in fault.source:
             needs_image(image)
     second = engines(fault.engine)
     init(second)
-    run = flyte.run(cell(fault.cell).task)
-    if fault.strike is not None:
-        wait_for(run, READY)
-        fault.strike(scene_of(run, docker_engine, second))
-    run.wait()
-    error = run.error
+    error = inject(fault, module, docker_engine, second).error
     assert error is not None
     told = (type(error).__name__, getattr(error, "code", ""))
     assert told == (fault.type, fault.code), str(error)
     assert fault.says in str(error)
     assert fault.advises in getattr(error, "remedy", ""), str(error)
-
-
-def scene_of(run: flyte.Run, daemon: Daemon, second: SecondEngine | None) -> Scene:
-    record, _ = history.find_run((run.name,))
-
-    def restart(number: signal.Signals) -> None:
-        assert second is not None, "the machine's own engine is not ended"
-        second.restart(number)
-
-    return Scene(
-        api=daemon.api,
-        container=record.attempts[-1].worker,
-        end_engine=lambda: restart(signal.SIGTERM),
-        kill_engine=lambda: restart(signal.SIGKILL),
-    )
-
-
-def wait_for(run: flyte.Run, text: str) -> None:
-    """Wait until a run has printed something."""
-    arrived = threading.Event()
-
-    def look(event: Any) -> None:
-        if event.kind == "end" or (event.kind == "log" and text in event.data["text"]):
-            arrived.set()
-
-    run.subscribe(look)
-    assert arrived.wait(PATIENCE), f"{text!r} was not printed"
-    assert text in run.logs()
