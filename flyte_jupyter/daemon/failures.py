@@ -34,7 +34,7 @@ CAUSES = (
         r"no space left on device|disk quota exceeded",
         ImageBuildError,
         "The disk of the Docker engine is full.",
-        "Free space there: %flyte_images --prune removes images of ours that nothing uses, "
+        "Free space there: %flyte_images --remove-unused removes what nothing needs, "
         "'docker system df' shows the rest.",
     ),
     Cause(
