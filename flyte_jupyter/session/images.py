@@ -69,7 +69,11 @@ def remove_built(names: Sequence[str] = (), *, dry_run: bool = False) -> list[Ke
 
 def _of_name(found: Sequence[Kept], name: str) -> list[Kept]:
     fitting = [one for one in found if one.image.name == name]
-    fitting = fitting or [one for one in found if one.image.name.startswith(name)]
+    fitting = fitting or [
+        one
+        for one in found
+        if one.image.name.startswith(name) or one.image.name.rpartition(":")[2].startswith(name)
+    ]
     if not fitting:
         hint = did_you_mean(name, [one.image.name for one in found])
         raise NotFoundError(
