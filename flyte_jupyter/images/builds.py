@@ -9,12 +9,13 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from flyte_jupyter.errors import FlyteError, ImageBuildError
 from flyte_jupyter.images.dockerfile import Entry
 from flyte_jupyter.images.redaction import redact, secret_values
 from flyte_jupyter.images.sharing import Progress
+from flyte_jupyter.images.threads import Ends
 from flyte_jupyter.images.trace import Log
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def build(
     tag: str,
     labels: Mapping[str, str],
     say: Progress,
-    stop: list[Any],
+    stop: Ends,
     *,
     network: str = "",
     buildkit: bool | None = None,
@@ -93,7 +94,7 @@ def build(
         tag: name of the result.
         labels: labels of the result.
         say: called with each instruction that is run and what it writes.
-        stop: gets what ends the build when its ``close`` is called from another thread.
+        stop: gets what ends the build when it is given up.
         network: the network that instructions use, empty for the engine's default.
         buildkit: build with BuildKit, None to do so if the engine has it.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flyte_jupyter.errors import ImageBuildError
 from flyte_jupyter.images.builds import network_of
 from flyte_jupyter.images.failures import failure
 from flyte_jupyter.images.redaction import secret_values
 from flyte_jupyter.images.sharing import Progress
+from flyte_jupyter.images.threads import Ends
 from flyte_jupyter.images.uv import find_uv
 from flyte_jupyter.images.workshop import Workshop
 
@@ -36,7 +37,7 @@ def install_inside(
     environ: Mapping[str, str],
     authorities: bytes,
     say: Progress,
-    stop: list[Any],
+    stop: Ends,
 ) -> None:
     """Have uv install into a folder of this machine, from inside a container; blocks.
 
@@ -50,7 +51,7 @@ def install_inside(
         environ: variables of uv.
         authorities: certificates of the user's network, if there are any.
         say: called with each line that uv writes.
-        stop: gets what ends the work when its ``close`` is called from another thread.
+        stop: gets what ends the work when it is given up.
 
     Raises:
         ImageBuildError: it cannot be built there either.

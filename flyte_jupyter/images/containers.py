@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flyte_jupyter.errors import ImageBuildError
 from flyte_jupyter.images.packages import PACKAGES, RECORD, Packages, packages_environ
@@ -23,7 +23,7 @@ from flyte_jupyter.images.records import ContainerImage, Records
 from flyte_jupyter.images.references import Inspected, inspect, pull
 from flyte_jupyter.images.sharing import Folders, Progress, Shared
 from flyte_jupyter.images.stack import Stack, base_of, layers_of, split
-from flyte_jupyter.images.threads import in_thread
+from flyte_jupyter.images.threads import Ends, from_thread, in_thread
 from flyte_jupyter.spec import layers
 from flyte_jupyter.spec.hashing import digest
 from flyte_jupyter.spec.image import Image
@@ -206,8 +206,8 @@ class DockerImages:
     async def _resolve(self, daemon: Daemon, reference: str, say: Progress) -> Inspected:
         found = await in_thread(inspect, daemon, reference)
         if found is None:
-            stopped: list[Any] = []
-            await in_thread(pull, daemon, reference, say, stopped, stop=stopped)
+            stopped = Ends()
+            await in_thread(pull, daemon, reference, from_thread(say), stopped, stop=stopped)
             found = await in_thread(inspect, daemon, reference)
         if found is None:
             raise ImageBuildError(f"The image {reference!r} was pulled, but the engine lost it.")
@@ -241,7 +241,7 @@ class DockerImages:
             from flyte_jupyter.images.compiling import install_inside
             from flyte_jupyter.images.layering import authorities
 
-            stop: list[Any] = []
+            stop = Ends()
             await in_thread(
                 install_inside,
                 daemon,
@@ -252,7 +252,7 @@ class DockerImages:
                 arguments,
                 environ,
                 authorities(),
-                tell,
+                from_thread(tell),
                 stop,
                 stop=stop,
             )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_jupyter.images.builds import build_failure, proxies
 from flyte_jupyter.images.dockerfile import quoted
 from flyte_jupyter.images.sharing import Progress
+from flyte_jupyter.images.threads import Ends
 from flyte_jupyter.images.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run_hidden(
     tag: str,
     labels: Mapping[str, str],
     say: Progress,
-    stop: list[Any],
+    stop: Ends,
     network: str = "",
 ) -> None:
     """Run commands in an image and keep what becomes of it; blocks.
@@ -44,7 +45,7 @@ def run_hidden(
         tag: name of the result.
         labels: labels of the result.
         say: called with each command and what it writes.
-        stop: gets what ends the work when its ``close`` is called from another thread.
+        stop: gets what ends the work when it is given up.
         network: the network that commands use, empty for the engine's default.
 
     Raises:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flyte_jupyter.errors import ImageBuildError
 from flyte_jupyter.images import builds
@@ -18,7 +18,7 @@ from flyte_jupyter.images.probe import Probe
 from flyte_jupyter.images.recipe import Installation
 from flyte_jupyter.images.references import Inspected, inspect
 from flyte_jupyter.images.sharing import WAITING, Progress, Shared
-from flyte_jupyter.images.threads import in_thread
+from flyte_jupyter.images.threads import Ends, from_thread, in_thread
 from flyte_jupyter.spec import layers
 from flyte_jupyter.spec.hashing import digest
 from flyte_jupyter.spec.layers import Layer
@@ -120,7 +120,7 @@ class Layering:
 
         key = digest("dockerfile", FORM, base, context)[:32]
 
-        def work(tag: str, labels: dict[str, str], tell: Progress, stop: list[Any]) -> None:
+        def work(tag: str, labels: dict[str, str], tell: Progress, stop: Ends) -> None:
             builds.build(
                 daemon,
                 base.text,
@@ -153,7 +153,7 @@ class Layering:
             part = layer.library.parent.name if isinstance(layer, BakedPackages) else layer
             key = digest("layer", key, baked, part)[:32]
 
-        def work(tag: str, labels: dict[str, str], tell: Progress, stop: list[Any]) -> None:
+        def work(tag: str, labels: dict[str, str], tell: Progress, stop: Ends) -> None:
             buildkit = daemon.buildkit if self._buildkit is None else self._buildkit
             # the id itself is no name that a builder takes, and a name could move meanwhile
             name, mark = REPOSITORY, f"from-{key[:20]}"
@@ -202,7 +202,7 @@ class Layering:
         else:
             commands = layer.commands
 
-        def work(tag: str, labels: dict[str, str], tell: Progress, stop: list[Any]) -> None:
+        def work(tag: str, labels: dict[str, str], tell: Progress, stop: Ends) -> None:
             network = builds.network_of(daemon.local)
             run_hidden(
                 daemon,
@@ -225,7 +225,7 @@ class Layering:
         key: str,
         words: str,
         base: str,
-        work: Callable[[str, dict[str, str], Progress, list[Any]], None],
+        work: Callable[[str, dict[str, str], Progress, Ends], None],
         say: Progress,
     ) -> Inspected:
         """Return the image of a name; have it built if it is not there, by one builder."""
@@ -238,10 +238,10 @@ class Layering:
             self._locks.mkdir(parents=True, exist_ok=True)
             async with exclusive(str(self._locks / key), lambda: tell(WAITING)):
                 if await in_thread(inspect, daemon, tag) is None:
-                    stop: list[Any] = []
+                    stop = Ends()
                     labels = built_labels(words, base)
                     tell(f"Building {words}")
-                    await in_thread(work, tag, labels, tell, stop, stop=stop)
+                    await in_thread(work, tag, labels, from_thread(tell), stop, stop=stop)
 
         await self._shared.run(key, build, say)
         found = await in_thread(inspect, daemon, tag)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_jupyter.errors import FlyteError, ImageBuildError
 from flyte_jupyter.images.redaction import redact
 from flyte_jupyter.images.sharing import Progress
+from flyte_jupyter.images.threads import Ends
 from flyte_jupyter.spec.naming import closest
 
 if TYPE_CHECKING:
@@ -66,14 +67,14 @@ def inspect(daemon: Daemon, reference: str) -> Inspected | None:
     )
 
 
-def pull(daemon: Daemon, reference: str, say: Progress, stopped: list[Any]) -> None:
+def pull(daemon: Daemon, reference: str, say: Progress, stopped: Ends) -> None:
     """Have the engine fetch an image; blocks.
 
     Args:
         daemon: the engine.
         reference: what to fetch.
         say: called with lines of progress.
-        stopped: gets what ends the pull when its ``close`` is called from another thread.
+        stopped: gets what ends the pull when it is given up.
 
     Raises:
         ImageBuildError: it cannot be had.

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import tarfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,38 @@ def test_a_secret_that_is_not_set_is_asked_for(builder, unique):
     image = Image.from_debian_base().with_commands(["true"], secret_mounts=[Secret(unique)])
     with pytest.raises(SecretError, match="is not set"):
         prepared(builder, image)
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_a_build_that_nobody_waits_for_ends(
+    secret, builder, docker_engine, unique, monkeypatch, leftovers
+):
+    since = time.time()
+    monkeypatch.setenv(unique, PASSWORD)
+    mounts = [Secret(unique, as_env_var=unique)] if secret else None
+    image = Image.from_debian_base().with_commands([f"sleep 1000 # {unique}"], mounts)
+
+    async def given_up():
+        started = asyncio.Event()
+
+        def say(line):
+            if line.startswith("RUN"):
+                started.set()
+
+        building = asyncio.ensure_future(builder.prepare(image, say))
+        await started.wait()
+        building.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await building
+
+    asyncio.run(given_up())
+    for thread in threading.enumerate():
+        if thread.name == "flyte_jupyter-images":
+            thread.join(30)
+            assert not thread.is_alive()
+    assert not [line for line in leftovers(since) if "container" in line]
+    tags = [tag for one in docker_engine.api.images() for tag in one["RepoTags"] or ()]
+    assert not [tag for tag in tags if ":from-" in tag]
 
 
 def test_what_follows_commands_is_mounted_and_what_precedes_them_is_built(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from flyte_jupyter.daemon import connect
 from flyte_jupyter.errors import ImageBuildError
 from flyte_jupyter.images.containers import DockerImages
 from flyte_jupyter.images.packages import read_versions
+from flyte_jupyter.images.uv import find_uv
 from flyte_jupyter.spec import Image
 
 VERSIONS = """
@@ -142,6 +144,50 @@ def test_several_that_ask_for_the_same_share_one_installation(images, lines, tol
     # both are told of the one installation
     assert lines.count("Installing pip apple") == 2
     assert len(list(Path(one.packages).parent.parent.iterdir())) == 1
+
+
+def test_a_requirements_file(images, tmp_path):
+    (tmp_path / "more.txt").write_text("pear\n")
+    (tmp_path / "requirements.txt").write_text("apple<2\n-r more.txt\n")
+    made = prepared(
+        images, Image.from_debian_base().with_requirements(tmp_path / "requirements.txt")
+    )
+    assert read_versions(Path(made.packages)) == {"apple": "1.0", "pear": "1.0"}
+
+
+def test_a_script_that_says_what_it_needs(images, needs_image, tmp_path):
+    needs_image("python:3.13-slim")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "# /// script\n# requires-python = '>=3.13'\n# dependencies = ['pie']\n# ///\n"
+    )
+    made = prepared(images, Image.from_uv_script(script))
+    assert made.version == (3, 13)
+    assert read_versions(Path(made.packages)) == {"apple": "1.0", "pie": "1.0"}
+
+
+def test_a_locked_project_is_installed_as_locked_and_not_touched(images, tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    file = project / "pyproject.toml"
+    file.write_text(
+        "[project]\nname = 'basket'\nversion = '1'\nrequires-python = '>=3.9'\n"
+        "dependencies = ['apple<2']\n"
+    )
+    subprocess.run([find_uv(), "lock", "-q", "--project", str(project)], check=True)
+    file.write_text(file.read_text().replace("apple<2", "apple"))
+    made = prepared(images, Image.from_debian_base().with_uv_project(file))
+    assert read_versions(Path(made.packages)) == {"apple": "1.0"}
+    assert sorted(path.name for path in project.iterdir()) == ["pyproject.toml", "uv.lock"]
+
+
+def test_files_belong_in_the_working_directory(images, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "table.csv").write_text("x")
+    image = Image.from_debian_base().with_workdir("/app")
+    made = prepared(images, image.with_source_folder(tmp_path / "data", "/app/in"))
+    assert made.workdir == "/app"
+    assert (Path(made.files) / "in" / "data" / "table.csv").read_text() == "x"
 
 
 def test_what_has_no_wheel_is_built_here_if_it_is_pure_python(images, index, run_in):
