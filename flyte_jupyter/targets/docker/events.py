@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from flyte_jupyter.daemon.labels import OWNER
 from flyte_jupyter.store.owners import owner
-from flyte_jupyter.targets.docker.labels import OWNER
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon.connect import Daemon

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from flyte_jupyter.daemon.labels import labels
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.targets.docker import launch
 from flyte_jupyter.targets.docker.containers import Container
 from flyte_jupyter.targets.docker.events import Events
 from flyte_jupyter.targets.docker.gate import Arrival
 from flyte_jupyter.targets.docker.janitor import Janitor
-from flyte_jupyter.targets.docker.labels import labels
 from flyte_jupyter.targets.docker.network import Holder, Namespaces
 from flyte_jupyter.targets.docker.ways import ByAttachment, ByGate, Ticket, Way
 from flyte_jupyter.targets.protocol import StartRequest
@@ -124,12 +124,17 @@ class Fleet:
         group, network = request.group, request.network
         host = limits.host_config(request, self._daemon)
         host["NetworkMode"] = self._network.join(group, network, image)
-        boot = launch.bootstrap(self._way.module, bool(image.packages))
+        boot = launch.bootstrap(self._way.module)
         environ = {**dict(image.environ), **limits.environ(request, self._daemon)}
         environ.update(request.environ)
         try:
             container, arrival = await self._launch(
-                image, ("-c", boot), environ, labels("worker", group), host, self._way.archive()
+                image,
+                ("-c", boot),
+                environ,
+                labels("worker", group, image.description),
+                host,
+                self._way.archive(),
             )
         except BaseException:
             self._network.leave(group, network)

@@ -14,8 +14,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from flyte_jupyter.daemon.labels import OWNER
 from flyte_jupyter.store.owners import owner
-from flyte_jupyter.targets.docker.labels import OWNER
 
 __all__ = ["Janitor"]
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from flyte_jupyter.images.packages import PACKAGES
+
 if TYPE_CHECKING:
     from flyte_jupyter.daemon.connect import Daemon
 
@@ -27,21 +29,23 @@ __all__ = [
 
 HOME = "/opt/flyte_jupyter"
 RUNTIME = f"{HOME}/runtime"
-PACKAGES = f"{HOME}/packages"
 FILES = f"{HOME}/files"
 GATE = f"{HOME}/gate"
 SCRATCH = "/tmp/task"
 
-# The current folder is no place to import from. Packages that lie beside the image come before
-# its own, and what they ask for in .pth files is done.
+# The current folder is no place to import from. The packages of the environment come after the
+# standard library and before what the image has of its own, and their .pth files are read.
 BOOT = """\
-import sys
-sys.path[:] = [p for p in sys.path if p]
-if {packages!r}:
+import os, sys
+home = {packages!r}
+sys.path[:] = [p for p in sys.path if p and p != home]
+if os.path.isdir(home):
     import site
-    old = set(sys.path)
-    site.addsitedir({packages!r})
-    sys.path.sort(key=old.__contains__)
+    own = list(sys.path)
+    site.addsitedir(home, set())
+    new = sys.path[len(own):]
+    at = [i for i, p in enumerate(own) if p.endswith("-packages")] or [len(own)]
+    sys.path[:] = own[:at[0]] + new + own[at[0]:]
 sys.path.insert(0, {runtime!r})
 from flyte_jupyter.worker.{module} import main
 main(*sys.argv[1:])
@@ -62,14 +66,13 @@ while sys.stdin.buffer.read(1024):
 """
 
 
-def bootstrap(module: str, packages: bool) -> str:
+def bootstrap(module: str) -> str:
     """Return the program that the first process of a worker's container runs.
 
     Args:
         module: ``"container"`` or ``"attached"``.
-        packages: whether a folder of packages is mounted.
     """
-    return BOOT.format(packages=PACKAGES if packages else "", runtime=RUNTIME, module=module)
+    return BOOT.format(packages=PACKAGES, runtime=RUNTIME, module=module)
 
 
 class Launcher:
