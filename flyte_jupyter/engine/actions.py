@@ -67,7 +67,7 @@ class Conductor:
         self._meeting = 0
         self._loop = asyncio.get_running_loop()
         self._record = Recorder(journal, self._loop)
-        self._pool = WorkerPool(target, self._frame)
+        self._pool = WorkerPool(target, self._frame, journal)
         self._pool.on_lost = self._lost
         self._admission: Admission | None = None
         self._attempts: Attempts | None = None

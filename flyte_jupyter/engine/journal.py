@@ -9,6 +9,7 @@ behind the result.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
@@ -28,6 +29,10 @@ __all__ = ["KEPT_AT_ONCE", "Journal", "dump_value", "load_value", "write_value"]
 VERSION = 1
 KEPT_AT_ONCE = 1 << 20
 LEASE = 15.0
+# Commits after which the log is moved into the file, in the background, and pages of the log from
+# which on the one who commits does it.
+CHECKPOINT = 200
+WAL_PAGES = 20_000
 # of a large value, what is written with one call
 PIECE = 16 << 20
 # What began is committed after this many seconds at the latest; what ended, before it is shown.
@@ -85,11 +90,14 @@ class Journal:
         self._kept: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._known_specs: set[str] = set()
-        path = folder / "journal.sqlite"
+        self._turn = False
+        self._commits = 0
+        self._path = path = folder / "journal.sqlite"
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
         mode = "DELETE" if _is_remote(folder) else "WAL"
         self._db.execute(f"PRAGMA journal_mode={mode}")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         self._open_schema(path)
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{time.time():.3f}"
         now = time.time()
@@ -132,21 +140,32 @@ class Journal:
         if row is None:
             self._rows[table, key] = columns
             if self._timer is None:
-                self._timer = self._loop.call_later(PATIENCE, self.flush)
+                self._timer = self._loop.call_later(PATIENCE, self._in_time)
         else:
             row.update(columns)
 
+    def _in_time(self) -> None:
+        self._timer = None
+        self.flush()
+
     def when_kept(self, callback: Callable[[], None]) -> None:
         """Call back once everything put so far is committed: at the end of this turn."""
-        if not self._kept:
+        if not self._kept and not self._turn:
             self._loop.call_soon(self.flush)
         self._kept.append(callback)
 
+    def __enter__(self) -> None:
+        """Begin a turn: what somebody waits for is committed at its end."""
+        self._turn = True
+
+    def __exit__(self, *_: object) -> None:
+        """End a turn."""
+        self._turn = False
+        if self._kept:
+            self.flush()
+
     def flush(self) -> None:
         """Commit what was put, then tell those who wait for it."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         rows, self._rows = self._rows, {}
         kept, self._kept = self._kept, []
         if rows:
@@ -155,6 +174,9 @@ class Journal:
             for (table, key), columns in rows.items():
                 execute(_upsert(table, tuple(columns)), (*key, *columns.values()))
             execute("COMMIT")
+            self._commits += 1
+            if self._commits % CHECKPOINT == 0 and self._loop.is_running():
+                self._loop.run_in_executor(None, _checkpoint, self._path)
         for callback in kept:
             callback()
 
@@ -190,6 +212,12 @@ class Journal:
         """Commit and close."""
         self.flush()
         self._db.close()
+
+
+def _checkpoint(path: Path) -> None:
+    """Move what is in the log into the file, on another thread: the disk is waited for."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 @functools.cache

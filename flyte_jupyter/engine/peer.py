@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,9 +34,16 @@ class Peer(asyncio.Protocol):
     Args:
         frames: called with every frame that is for a call or for the engine.
         lost: called once when the stream has ended.
+        turn: entered while the frames of one reading are handed on.
     """
 
-    def __init__(self, frames: Callable[[Frame], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        frames: Callable[[Frame], None],
+        lost: Callable[[], None],
+        turn: AbstractContextManager[None] | None = None,
+    ) -> None:
+        self._turn = turn or nullcontext()
         self._frames = frames
         self._lost = lost
         self._decoder = FrameDecoder()
@@ -68,6 +76,10 @@ class Peer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on every frame that the bytes complete."""
+        with self._turn:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         try:
             for frame in self._decoder.feed(data):
                 if frame.kind == Kind.DATA:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -37,9 +38,15 @@ class Hand:
     Args:
         shelf: the workers that it is one of.
         frames: called with each frame that it sends.
+        turn: entered while the frames of one reading are handed on.
     """
 
-    def __init__(self, shelf: Shelf, frames: Callable[[Hand, Frame], None]) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        frames: Callable[[Hand, Frame], None],
+        turn: AbstractContextManager[None] | None = None,
+    ) -> None:
         self.shelf = shelf
         self.worker: Worker | None = None
         self.calls: dict[int, Any] = {}
@@ -48,7 +55,7 @@ class Hand:
         self.used = 0
         self.since = time.monotonic()
         self.retired = False
-        self.peer = Peer(lambda frame: frames(self, frame), self._stream_lost)
+        self.peer = Peer(lambda frame: frames(self, frame), self._stream_lost, turn)
         self._numbers = count(1)
         self.on_lost: Callable[[Hand], None] = lambda _: None
 
@@ -123,9 +130,16 @@ class WorkerPool:
     Args:
         target: starts the workers.
         frames: called with each frame of each worker.
+        turn: entered while the frames of one reading are handed on.
     """
 
-    def __init__(self, target: Target, frames: Callable[[Hand, Frame], None]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        frames: Callable[[Hand, Frame], None],
+        turn: AbstractContextManager[None] | None = None,
+    ) -> None:
+        self._turn = turn
         self._target = target
         self._frames = frames
         self._shelves: dict[tuple[StartRequest, ReusePolicy | None], Shelf] = {}
@@ -242,7 +256,7 @@ class WorkerPool:
         return None if len(shelf.warm) + shelf.starting < policy.max_replicas else best
 
     async def _start(self, shelf: Shelf) -> Hand:
-        hand = Hand(shelf, self._frames)
+        hand = Hand(shelf, self._frames, self._turn)
         hand.on_lost = self._lost
         worker = await self._target.start(shelf.request, tuple(shelf.modules))
         hand.worker = worker

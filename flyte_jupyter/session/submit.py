@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from flyte_jupyter import catalog
@@ -68,9 +68,9 @@ def submit(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], context: R
     """
     capsule = _capsules.get(task)
     given = task.bind(args, kwargs)
-    request = request_for(task, capsule, None, context)
-    limit = request.units[task.name].settings.max_inline_io_bytes
-    request = replace(request, inputs=encode_inputs(task, capsule, given, limit))
+    unit = _units.get(task, capsule, context.layer, root=True)
+    inputs = encode_inputs(task, capsule, given, unit.settings.max_inline_io_bytes)
+    request = request_of(unit, task.short_name, capsule, inputs, context)
     engine = session.engine()
     opener = open_for(capsule)
     # The last step: from here on the engine's thread wants the interpreter for itself.
@@ -238,12 +238,13 @@ def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any], limit: in
     """
     encoded = encode(given, pickle=session.config().pickle, class_hash=_capsules.class_hash)
     check_inputs(task.func_name, capsule.interface, encoded.tree)
-    size = inline_size(encoded)
+    packed = pack(encoded)
+    size = inline_size(encoded) if encoded.buffers else packed.size
     if size > (DEFAULT_MAX_INLINE_IO_BYTES if limit is None else limit):
         largest = max(given, key=lambda name: inline_size(encode(given[name])))
         hint = f"; the largest is {largest!r}" if len(given) > 1 else f" ({largest!r})"
         check_size(size, limit, f"The inputs of {task.name}", hint)
-    return pack(Encoded(encoded.tree, _frozen(encoded.buffers)))
+    return Packed(packed.tree, tuple(_frozen(encoded.buffers))) if encoded.buffers else packed
 
 
 def _frozen(buffers: Iterable[Any]) -> list[Any]:

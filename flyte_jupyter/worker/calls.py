@@ -212,8 +212,10 @@ class Runner:
                 raise errors.RuntimeDataValidationError(
                     "", mismatch.sentence(f"The output of {task}") + ".", remedy=mismatch.remedy
                 )
-        check_size(inline_size(encoded), header.get("limit"), f"The output of {task}")
         packed = pack(encoded, type=type(value).__name__, preview=preview(value))
+        small = not encoded.buffers and value is not None
+        size = packed.size if small else inline_size(encoded)
+        check_size(size, header.get("limit"), f"The output of {task}")
         return lambda: self._link.send_value(Kind.RESULT, frame.call, {}, packed)
 
     def _failure(self, frame: Frame, error: BaseException) -> Callable[[], None]:
