@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fleet"]
 
-LEAVING = 10.0
+LEAVING = 4.0
 # Between tries to hear of an engine that has ended.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 # Of containers that run nothing of the user's.
