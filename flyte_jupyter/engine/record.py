@@ -130,7 +130,7 @@ class Recorder:
         )
 
     def log(self, action: Action, stream: str, text: str) -> None:
-        """Keep a piece of an attempt's log and say it; what went to standard error is kept twice."""
+        """Keep a piece of an attempt's log and say it; standard error is kept twice."""
         for name in ("", stream) if stream == "stderr" else ("",):
             log = self._log(action, name)
             log.write(text)
