@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flyte_jupyter.errors import ImageBuildError
 from flyte_jupyter.images.packages import PACKAGES, packages_environ
 from flyte_jupyter.images.sources import LEFT_OUT, unchanged
 from flyte_jupyter.spec import layers
@@ -119,7 +120,14 @@ class Dockerfile:
             for command in layer.commands:
                 self._run(command)
         elif isinstance(layer, layers.EnvVars):
-            pairs = [f"{name}={quoted(value)}" for name, value in layer.items if "\n" not in value]
+            several = [name for name, value in layer.items if "\n" in value]
+            if several:
+                raise ImageBuildError(
+                    f"The variable {several[0]} of the image has more than one line, which no "
+                    "Dockerfile can say.",
+                    remedy="Give it to the environment instead: env_vars={...}.",
+                )
+            pairs = [f"{name}={quoted(value)}" for name, value in layer.items]
             self.lines += [f"ENV {' '.join(pairs)}"] if pairs else []
         elif isinstance(layer, layers.WorkDir):
             self.lines.append(f"WORKDIR {quoted(layer.path)}")

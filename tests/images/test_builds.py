@@ -15,8 +15,9 @@ import pytest
 from flyte_jupyter.errors import ImageBuildError, SecretError
 from flyte_jupyter.images import builds
 from flyte_jupyter.images.containers import DockerImages
+from flyte_jupyter.images.dockerfile import Dockerfile
 from flyte_jupyter.images.layering import REPOSITORY
-from flyte_jupyter.spec import Image, Secret
+from flyte_jupyter.spec import Image, Secret, layers
 
 BASE = "python:{}.{}-slim".format(*sys.version_info)
 PASSWORD = "open-sesame-31415"
@@ -305,3 +306,10 @@ def test_a_removed_image_is_built_again(builder, docker_engine, unique):
     assert Path(builder._home).is_dir()
     prepared(builder, image)
     assert [one.name for one in builder.listed() if unique in one.description] == [row.name]
+
+
+def test_a_variable_of_several_lines_is_refused_by_name() -> None:
+    dockerfile = Dockerfile("python:3.11-slim", "", {}, buildkit=True)
+    with pytest.raises(ImageBuildError) as caught:
+        dockerfile.add(layers.EnvVars((("ONE", "1"), ("MOTTO", "a\nb"))))
+    assert "MOTTO of the image has more than one line" in str(caught.value)
