@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flyte_jupyter.errors import TargetError
+from flyte_jupyter.errors import ImageBuildError, TargetError
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
 from flyte_jupyter.targets.docker.capabilities import capabilities
@@ -142,7 +142,15 @@ class DockerTarget:
             TargetError: it cannot be started.
         """
         fleet = await self._met_fleet()
-        return await fleet.start(self._made[request.prepared.key], request, preload)
+        try:
+            return await fleet.start(self._made[request.prepared.key], request, preload)
+        except ImageBuildError:
+            # the image was removed meanwhile: the next run makes or pulls it again
+            for image, prepared in list(self._prepared.items()):
+                if prepared.key == request.prepared.key:
+                    del self._prepared[image]
+                    self._images.forget(image)
+            raise
 
     async def _met_fleet(self) -> Fleet:
         if self._closed:
