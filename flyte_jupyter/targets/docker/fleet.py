@@ -157,7 +157,7 @@ class Fleet:
         host = {**HOLDER, "NetworkMode": "bridge" if network else "none"}
         program = ("-I", "-S", "-c", self._way.waiting)
         container, (connection, _) = await self._launch(
-            image, program, {}, labels("network", group), host, None
+            image, program, {}, labels("network", group, image.description), host, None
         )
         container.keep(connection)
         return Holder(container.label, container.kill)
