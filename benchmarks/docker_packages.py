@@ -17,7 +17,13 @@ import sys, time
 import flyte_jupyter as flyte
 
 flyte.init(target="docker")
-flyte.run(flyte.TaskEnvironment("before").task(lambda: 1)).result()
+before = flyte.TaskEnvironment("before")
+
+@before.task
+def ready() -> None:
+    pass
+
+flyte.run(ready).result()
 for packages in sys.argv[1:]:
     image = flyte.Image.from_debian_base().with_pip_packages(*packages.split())
     env = flyte.TaskEnvironment("science", image=image)
@@ -49,8 +55,10 @@ RUN pip install --no-cache-dir {packages}
 
 def ours(home: str, wheels: str, *steps: str) -> list[float]:
     """Return the seconds of each step, in a kernel with a home and a cache of wheels."""
+    program = Path(home) / "program.py"
+    program.write_text(PROGRAM)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *steps],
+        [sys.executable, str(program), *steps],
         env={**os.environ, "FLYTE_JUPYTER_HOME": home, "UV_CACHE_DIR": wheels},
         stdout=subprocess.PIPE,
         text=True,
