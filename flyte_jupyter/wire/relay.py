@@ -1,9 +1,10 @@
 """One duplex stream that carries two: a control socket and a stream of frames.
 
 Where the kernel and a container share no machine, all there is between them is the stream that is
-attached to the container. A relay stands at each end. What goes over is a row of chunks: a letter
-for the channel, the length, the bytes. A chunk of no length says that its channel has ended; one
-on no channel at all only says that the kernel is there.
+attached to the container. What goes over it is a row of chunks: a letter for the channel, the
+length, the bytes. A chunk of no length says that its channel has ended; one on no channel at all
+only says that the kernel is there. A mark goes before all that comes from the container: what its
+Python may print before our first line runs is no chunk.
 """
 
 from __future__ import annotations
@@ -14,163 +15,196 @@ import select
 import socket
 import struct
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from flyte_jupyter.errors import ProtocolError
 
-__all__ = ["CONTROL", "STREAM", "Relay"]
+__all__ = ["CHANNELS", "CONTROL", "MARK", "PULSE", "READ", "STREAM", "Pieces", "Relay", "chunk"]
 
 CONTROL = b"c"
 STREAM = b"s"
 PULSE = b"p"
+CHANNELS = (CONTROL, STREAM, PULSE)
+MARK = b"\0flyte_jupyter\0"
 HEADER = struct.Struct(">cI")
 READ = 256 * 1024
 # What is on its way in one direction is at most about this much; then its source has to wait.
 MOST = 4 << 20
+# What is said last is worth so many seconds.
+FLUSH = 1.0
 WAITS = (BlockingIOError, InterruptedError)
 
 
-class Relay:
-    """Carries bytes until the far side or the control socket has ended.
+def chunk(channel: bytes, length: int) -> bytes:
+    """Return what goes before so many bytes on a channel."""
+    return HEADER.pack(channel, length)
+
+
+class Pieces:
+    """Takes a row of pieces apart, each with its kind and length before it.
 
     Args:
-        read: returns bytes from the far side, none where it has ended; raises `BlockingIOError`.
-        write: takes bytes for the far side, returns how many; raises `BlockingIOError`.
-        read_fd: tells by poll when there is something to read.
-        write_fd: tells by poll when something can be written.
+        header: how the two are written.
+        kinds: those that there are; ``()`` to take any.
+    """
+
+    def __init__(self, header: struct.Struct = HEADER, kinds: Tuple[Any, ...] = CHANNELS) -> None:
+        self._header = header
+        self._kinds = kinds
+        self._head = bytearray()
+        self._kind: Any = None
+        self._left = 0
+
+    def feed(self, data: Any) -> Iterator[Tuple[Any, memoryview]]:
+        """Yield kind and bytes of each piece, in parts as they come; none for an empty piece.
+
+        Args:
+            data: the next bytes, which must not change meanwhile.
+
+        Raises:
+            ProtocolError: there is no such kind.
+        """
+        view = memoryview(data)
+        at, size = 0, self._header.size
+        while at < len(view):
+            if self._left:
+                part = view[at : at + self._left]
+                at += len(part)
+                self._left -= len(part)
+                yield self._kind, part
+                continue
+            lacking = size - len(self._head)
+            self._head += view[at : at + lacking]
+            at += lacking
+            if len(self._head) == size:
+                self._kind, self._left = self._header.unpack(self._head)
+                self._head.clear()
+                if self._kinds and self._kind not in self._kinds:
+                    raise ProtocolError(f"The attached stream has no channel {self._kind!r}.")
+                if not self._left:
+                    yield self._kind, view[:0]
+
+
+class Relay:
+    """The container's end: carries bytes until the far side or the control socket has ended.
+
+    Args:
+        read_fd: where chunks come from; it does not block.
+        write_fd: where chunks go to; it does not block.
         control: the near control socket.
-        stream: the near stream of frames, ``None`` where its descriptor comes over the control
-            socket.
-        finish: called where nothing more will be written.
-        pulse: seconds after which the far side is told that this one lives, if nothing else was.
+        stream: the near stream of frames.
         patience: seconds without a word of the far side after which it counts as gone.
     """
 
     def __init__(
         self,
-        read: Callable[[], bytes],
-        write: Callable[[Any], int],
         read_fd: int,
         write_fd: int,
         control: socket.socket,
-        stream: Optional[socket.socket],
-        finish: Callable[[], None],
-        pulse: Optional[float] = None,
+        stream: socket.socket,
         patience: Optional[float] = None,
     ) -> None:
-        self._read = read
-        self._write = write
         self._read_fd = read_fd
         self._write_fd = write_fd
-        self._finish = finish
-        self._pulse = pulse
         self._patience = patience
         self._heard = time.monotonic()
-        self._near: Dict[bytes, socket.socket] = {CONTROL: control}
-        self._to_near: Dict[bytes, bytearray] = {CONTROL: bytearray(), STREAM: bytearray()}
+        self._near: Dict[bytes, socket.socket] = {CONTROL: control, STREAM: stream}
+        self._waiting: Dict[bytes, bytearray] = {CONTROL: bytearray(), STREAM: bytearray()}
         self._ending: Dict[bytes, bool] = {CONTROL: False, STREAM: False}
         self._to_far = bytearray()
-        self._from_far = bytearray()
+        self._from_far = Pieces()
         self._hand_over: Optional[int] = None
-        control.setblocking(False)
-        if stream is not None:
-            self._meet(stream)
+        self._poll = select.poll()
+        self._watched: Dict[int, int] = {}
+        self._state: Tuple[int, ...] = ()
+        for near in self._near.values():
+            near.setblocking(False)
 
     def hand_over(self, fd: int) -> None:
         """Pass a descriptor on with the first bytes that go to the near control socket."""
         self._hand_over = fd
 
-    def _meet(self, stream: socket.socket) -> None:
-        stream.setblocking(False)
-        self._near[STREAM] = stream
+    def run(self) -> bool:
+        """Carry until one side has ended; return whether that was the near one.
 
-    def run(self) -> None:
-        """Carry until one side has ended; the near sockets are closed then."""
+        Raises:
+            ProtocolError: what comes from the far side is no chunk.
+        """
         try:
-            while self._turn():
-                pass
+            while True:
+                over = self._turn()
+                if over is not None:
+                    return over
         finally:
             for near in self._near.values():
                 near.close()
 
-    def _turn(self) -> bool:
-        poll = select.poll()
-        events: Dict[int, int] = {}
-
-        def watch(fd: int, event: int) -> None:
-            events[fd] = events.get(fd, 0) | event
-
-        if sum(map(len, self._to_near.values())) < MOST:
-            watch(self._read_fd, select.POLLIN)
-        if self._to_far:
-            watch(self._write_fd, select.POLLOUT)
-        for channel, near in self._near.items():
-            if len(self._to_far) < MOST:
-                watch(near.fileno(), select.POLLIN)
-            if self._to_near[channel]:
-                watch(near.fileno(), select.POLLOUT)
-        for fd, event in events.items():
-            poll.register(fd, event)
-        ready = dict(poll.poll(self._pause()))
-        if not ready:
-            silent = time.monotonic() - self._heard
-            if self._patience is not None and silent > self._patience:
+    def _turn(self) -> Optional[bool]:
+        """Carry what there is; return what :meth:`run` is to return, if it is over."""
+        listening = self._watch()
+        ready = dict(self._poll.poll(self._pause() if listening else None))
+        if ready.get(self._read_fd, 0) & ~select.POLLOUT:
+            if not listening or not self._take_far():
                 return False
-            if self._pulse is not None:
-                self._to_far += HEADER.pack(PULSE, 0)
-        if ready.get(self._read_fd, 0) and not self._take_far():
+        elif not listening:
+            self._heard = time.monotonic()  # who is not listened to is not silent
+        elif self._patience is not None and time.monotonic() - self._heard >= self._patience:
+            return False
+        for channel in (STREAM, CONTROL):
+            near = self._near.get(channel)
+            event = 0 if near is None else ready.get(near.fileno(), 0)
+            if near is None or not event:
+                continue
+            if self._waiting[channel]:
+                self._give_near(channel, near)
+            if (
+                event & ~select.POLLOUT
+                and channel in self._near
+                and not self._take_near(channel, near)
+            ):
+                self._flush()
+                return True
+        if self._to_far and not self._give_far():
             return False
         for channel, near in list(self._near.items()):
-            event = ready.get(near.fileno(), 0)
-            if event & ~select.POLLOUT and not self._take_near(channel, near):
-                return False
-        return self._send()
+            if self._ending[channel] and not self._waiting[channel]:
+                self._drop(channel, near)
+        return None if CONTROL in self._near else False
+
+    def _watch(self) -> bool:
+        """Have the poll look at what can be carried; say whether the far side is listened to."""
+        said, framed = (len(waiting) for waiting in self._waiting.values())
+        listening = said + framed < MOST
+        full = len(self._to_far) >= MOST
+        state = (listening, full, bool(self._to_far), bool(said), bool(framed), len(self._near))
+        if state == self._state:
+            return listening
+        self._state = state
+        wanted: Dict[int, int] = {self._write_fd: select.POLLOUT} if self._to_far else {}
+        for channel, near in self._near.items():
+            event = select.POLLOUT if self._waiting[channel] else 0
+            if event or not full:
+                wanted[near.fileno()] = event | (0 if full else select.POLLIN)
+        # its end is told by poll even where nothing is asked for
+        wanted[self._read_fd] = wanted.get(self._read_fd, 0) | (select.POLLIN if listening else 0)
+        for fd in self._watched:
+            if fd not in wanted:
+                self._poll.unregister(fd)
+        for fd, event in wanted.items():
+            self._poll.register(fd, event)
+        self._watched = wanted
+        return listening
 
     def _pause(self) -> Optional[float]:
-        known = [seconds for seconds in (self._pulse, self._patience) if seconds is not None]
-        return min(known) * 1000 if known else None
+        if self._patience is None:
+            return None
+        return max(0.0, self._heard + self._patience - time.monotonic()) * 1000 + 1
 
-    def _send(self) -> bool:
-        """Write what can be written at once; False where a side has ended."""
-        if self._to_far:
-            try:
-                del self._to_far[: self._write(self._to_far)]
-            except WAITS:
-                pass
-            except OSError:
-                return False
-        for channel, near in list(self._near.items()):
-            waiting = self._to_near[channel]
-            if (waiting and not self._give_near(channel, near, waiting)) or (
-                self._ending[channel] and not waiting
-            ):
-                self._drop(channel)
-        return CONTROL in self._near
-
-    def _give_near(self, channel: bytes, near: socket.socket, waiting: bytearray) -> bool:
-        try:
-            if channel == CONTROL and self._hand_over is not None:
-                rights = array.array("i", [self._hand_over]).tobytes()
-                beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
-                sent = near.sendmsg([waiting], beside)
-                os.close(self._hand_over)
-                self._hand_over = None
-            else:
-                sent = near.send(waiting)
-        except WAITS:
-            return True
-        except OSError:
-            return False
-        del waiting[:sent]
-        return True
-
-    def _drop(self, channel: bytes) -> None:
-        self._near.pop(channel).close()
-        self._to_near[channel].clear()
+    # to the near sockets
 
     def _take_far(self) -> bool:
         try:
-            data = self._read()
+            data = os.read(self._read_fd, READ)
         except WAITS:
             return True
         except OSError:
@@ -178,61 +212,111 @@ class Relay:
         if not data:
             return False
         self._heard = time.monotonic()
-        self._from_far += data
-        at = 0
-        while len(self._from_far) - at >= HEADER.size:
-            channel, length = HEADER.unpack_from(self._from_far, at)
-            if channel not in self._to_near and channel != PULSE:
-                raise ProtocolError(f"The attached stream has no channel {channel!r}.")
-            end = at + HEADER.size + length
-            if len(self._from_far) < end:
-                break
-            if channel == PULSE:
-                pass
-            elif not length:
+        for channel, part in self._from_far.feed(data):
+            near = self._near.get(channel)
+            if near is None:
+                continue  # only a pulse, or for a body that has ended
+            if not part:
                 self._ending[channel] = True
-            elif channel in self._near:
-                self._to_near[channel] += self._from_far[at + HEADER.size : end]
-            at = end
-        del self._from_far[:at]
+                continue
+            waiting = self._waiting[channel]
+            first = not waiting
+            waiting += part
+            if first:
+                self._give_near(channel, near)
         return True
+
+    def _give_near(self, channel: bytes, near: socket.socket) -> None:
+        waiting = self._waiting[channel]
+        try:
+            if channel == CONTROL and self._hand_over is not None:
+                rights = array.array("i", [self._hand_over]).tobytes()
+                sent = near.sendmsg([waiting], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                os.close(self._hand_over)
+                self._hand_over = None
+            else:
+                sent = near.send(waiting)
+        except WAITS:
+            return
+        except OSError:
+            # nobody reads there any more, but what was written there before is still read
+            waiting.clear()
+            return
+        del waiting[:sent]
+
+    def _drop(self, channel: bytes, near: socket.socket) -> None:
+        fd = near.fileno()
+        if self._watched.pop(fd, 0):
+            self._poll.unregister(fd)
+        self._state = ()
+        del self._near[channel]
+        self._waiting[channel].clear()
+        near.close()
+
+    # to the far side
 
     def _take_near(self, channel: bytes, near: socket.socket) -> bool:
-        fds: List[int] = []
-        try:
-            if channel == CONTROL:
-                data, beside, _, _ = near.recvmsg(READ, socket.CMSG_SPACE(4 * 8))
-                for level, kind, payload in beside:
-                    if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                        rights = array.array("i")
-                        rights.frombytes(payload[: len(payload) - len(payload) % rights.itemsize])
-                        fds.extend(rights)
-            else:
-                data = near.recv(READ)
-        except WAITS:
+        """Carry what comes from a near socket; False once the control socket has ended."""
+        data = _received(near)
+        if data is None:
             return True
-        except OSError:
-            data = b""
-        for fd in fds:
-            self._meet(socket.socket(fileno=fd))
-        self._to_far += HEADER.pack(channel, len(data)) + data
+        if channel == CONTROL:
+            # who has ended was heard to the end before it is told that it has
+            self._drain_stream()
+        self._say(channel, data)
         if not data:
-            self._drop(channel)
-            if channel == CONTROL:
-                self._close_far()
-                return False
+            self._drop(channel, near)
+        return bool(data) or channel != CONTROL
+
+    def _drain_stream(self) -> None:
+        near = self._near.get(STREAM)
+        taken = 0
+        while near is not None and taken < MOST:
+            data = _received(near)
+            if data is None:
+                return
+            self._say(STREAM, data)
+            taken += len(data)
+            if not data:
+                self._drop(STREAM, near)
+                return
+
+    def _say(self, channel: bytes, data: bytes) -> None:
+        parts: List[bytes] = [HEADER.pack(channel, len(data)), data]
+        if not self._to_far:
+            try:
+                sent = os.writev(self._write_fd, parts)
+            except OSError:
+                sent = 0  # that the other side is gone is heard where it is read
+            if sent == HEADER.size + len(data):
+                return
+            self._to_far += b"".join(parts)[sent:]
+        else:
+            self._to_far += b"".join(parts)
+
+    def _give_far(self) -> bool:
+        try:
+            del self._to_far[: os.write(self._write_fd, self._to_far)]
+        except WAITS:
+            pass
+        except OSError:
+            return False
         return True
 
-    def _close_far(self) -> None:
-        """Write the rest, as far as the other side takes it, and end the direction."""
+    def _flush(self) -> None:
+        """Write the rest, as far as the other side takes it."""
         poll = select.poll()
         poll.register(self._write_fd, select.POLLOUT)
-        try:
-            while self._to_far and poll.poll(1000):
-                try:
-                    del self._to_far[: self._write(self._to_far)]
-                except WAITS:
-                    continue
-        except OSError:
-            pass
-        self._finish()
+        while self._to_far and poll.poll(FLUSH * 1000):
+            if not self._give_far():
+                return
+
+
+def _received(near: socket.socket) -> Optional[bytes]:
+    """Return what there is, nothing where it has ended, ``None`` where one has to wait."""
+    try:
+        return near.recv(READ)
+    except WAITS:
+        return None
+    except OSError:
+        return b""

@@ -10,21 +10,23 @@ from __future__ import annotations
 import os
 import socket
 
-from flyte_jupyter.wire.relay import READ, Relay
+from flyte_jupyter.wire.relay import MARK, Relay
 from flyte_jupyter.worker import processes
 from flyte_jupyter.worker.container import serve
 
 __all__ = ["main"]
 
-# A laptop that sleeps is not dead.
-PATIENCE = 600.0
 
+def main(patience: str) -> None:
+    """Stand between the attached stream and the process that serves the body.
 
-def main() -> None:
-    """Stand between the attached stream and the process that serves the body."""
+    Args:
+        patience: seconds without a word of the kernel after which it counts as gone.
+    """
     control, theirs = socket.socketpair()
     stream, far_stream = socket.socketpair()
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         for ours in (control, stream, far_stream):
             ours.close()
         _leave_the_stream()
@@ -32,20 +34,15 @@ def main() -> None:
         serve(theirs)
         os._exit(0)
     theirs.close()
+    os.write(1, MARK)
     for fd in (0, 1):
         os.set_blocking(fd, False)
-    relay = Relay(
-        lambda: os.read(0, READ),
-        lambda data: os.write(1, data),
-        0,
-        1,
-        control,
-        stream,
-        lambda: os.close(1),
-        patience=PATIENCE,
-    )
+    relay = Relay(0, 1, control, stream, float(patience))
     relay.hand_over(far_stream.detach())
-    relay.run()
+    if relay.run():
+        # the container ends as what it was for has ended
+        _, status = os.waitpid(child, 0)
+        os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
     os._exit(0)
 
 

@@ -2,132 +2,301 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
 import struct
-import threading
 from typing import Any
 
-from flyte_jupyter.wire.relay import READ, Relay
+from flyte_jupyter.errors import ProtocolError
+from flyte_jupyter.wire.relay import CONTROL, MARK, PULSE, READ, STREAM, Pieces, chunk
 
-__all__ = ["attach"]
+__all__ = ["Attached"]
 
+# Each piece of what an engine sends of a container has these before it: which output, and length.
 HEADER = struct.Struct(">BxxxI")
 ERRORS = 2
 KEPT = 64 * 1024
 # Told to a container that hears nothing else, well within its patience.
-PULSE = 60.0
+PULSE_SECONDS = 60.0
+# A container whose control socket has ended has so many seconds to end the stream.
+LEAVING = 10.0
+# What an encrypted stream is given at once: it has to be given the same again where it waits.
+RECORDS = 64 * 1024
+WAITS = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Attached:
-    """An attached stream, as the relay reads and writes it.
+    """An attached stream on the loop: a control socket, a stream of frames, and last words.
 
     Args:
-        connection: the stream; what comes from it are pieces with a header of the engine's.
+        connection: the stream; it is closed here.
+
+    Attributes:
+        control: the socket to speak over with the first process in the container.
+        begun: done once the container has said its first word.
+        ended: done once nothing comes any more.
     """
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
+        self._loop = asyncio.get_running_loop()
         self._socket = connection
-        self._raw = bytearray()
+        self._fd = connection.fileno()
+        self._encrypted = isinstance(connection, ssl.SSLSocket)
+        connection.setblocking(False)
+        self.control, self._near = socket.socketpair()
+        self._near.setblocking(False)
+        self._to_control = bytearray()
+        self._to_far = bytearray()
+        self._outputs = Pieces(HEADER, ())
+        self._chunks = Pieces()
+        self._first = b""
         self._errors = b""
+        self._transport: _Channel | None = None
+        self._early = bytearray()
+        self._frames_over = False
+        self._over = False
+        self.begun: asyncio.Future[None] = self._loop.create_future()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(self._fd, self._readable)
+        self._loop.add_reader(self._near.fileno(), self._told)
+        self._pulse = self._loop.call_later(PULSE_SECONDS, self._live)
+        self._leaving: asyncio.TimerHandle | None = None
 
-    def read(self) -> bytes:
-        """Return what the container has written to its standard output."""
-        while True:
-            data = self._receive()
-            if not data:
-                return b""
-            self._raw += data
-            plain = self._unwrapped()
-            if plain:
-                return plain
-
-    def _receive(self) -> bytes:
-        """Return all that is there: what is left inside an encrypted stream wakes nobody."""
-        data = self._once()
-        while data and isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-            data += self._once()
-        return data
-
-    def _once(self) -> bytes:
-        try:
-            return self._socket.recv(READ)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise BlockingIOError from None
-
-    def _unwrapped(self) -> bytes:
-        plain = bytearray()
-        at = 0
-        while len(self._raw) - at >= HEADER.size:
-            kind, length = HEADER.unpack_from(self._raw, at)
-            end = at + HEADER.size + length
-            if len(self._raw) < end:
-                break
-            piece = self._raw[at + HEADER.size : end]
-            if kind == ERRORS:
-                self._errors = (self._errors + piece)[-KEPT:]
-            else:
-                plain += piece
-            at = end
-        del self._raw[:at]
-        return bytes(plain)
-
-    def write(self, data: Any) -> int:
-        """Write to the container's standard input; return how much was taken."""
-        try:
-            return self._socket.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise BlockingIOError from None
-
-    def finish(self) -> None:
-        """End the container's standard input, and hear what it still says."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
+    def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Attach the stream of frames to a protocol."""
+        transport = self._transport = _Channel(self._loop, self, protocol)
+        protocol.connection_made(transport)
+        if self._early:
+            early, self._early = self._early, bytearray()
+            protocol.data_received(bytes(early))
+        if self._over or self._frames_over:
+            transport.lose()
+        return transport
 
     def text(self) -> str:
-        """Return the end of what the container wrote to its standard error."""
-        return self._errors.decode("utf-8", "replace").strip()
+        """Return the end of what the container wrote that was for nobody."""
+        return (self._first + self._errors).decode("utf-8", "replace").strip()
 
-    @property
-    def fd(self) -> int:
-        """Number of the descriptor, for poll."""
-        return self._socket.fileno()
+    # from the container
+
+    def _readable(self) -> None:
+        data = self._received()
+        if data is None:
+            return
+        # what is left inside an encrypted stream wakes nobody
+        while self._encrypted and data and self._socket.pending():  # type: ignore[attr-defined]
+            data += self._received() or b""
+        try:
+            for kind, part in self._outputs.feed(data):
+                if kind == ERRORS:
+                    self._errors = (self._errors + part)[-KEPT:]
+                elif self.begun.done():
+                    self._take(part)
+                elif part:
+                    self._begin(bytes(part))
+        except ProtocolError as error:
+            self._errors += str(error).encode()
+            data = b""
+        if not data:
+            self.close()
+
+    def _received(self) -> bytes | None:
+        """Return what there is, nothing where it has ended, ``None`` where one has to wait."""
+        try:
+            return self._socket.recv(READ)
+        except WAITS:
+            return None
+        except OSError:
+            return b""
+
+    def _begin(self, part: bytes) -> None:
+        before, mark, rest = (self._first + part).partition(MARK)
+        if not mark:
+            self._first = before[-KEPT:]
+            return
+        self._first = before.rstrip() + b"\n" if before.strip() else b""
+        self.begun.set_result(None)
+        self._take(rest)
+
+    def _take(self, data: Any) -> None:
+        for channel, part in self._chunks.feed(data):
+            if channel == STREAM:
+                self._frames(part)
+            elif channel == CONTROL and self._near.fileno() >= 0:
+                if part:
+                    self._to_control += part
+                    self._tell()
+                else:
+                    self._shut_control()
+
+    def _frames(self, part: memoryview) -> None:
+        if not part:
+            self._frames_over = True
+            if self._transport is not None:
+                self._transport.lose()
+        elif self._transport is None:
+            self._early += part
+        else:
+            self._transport.received(part)
+
+    def _tell(self) -> None:
+        """Pass on to the control socket what it takes."""
+        try:
+            del self._to_control[: self._near.send(self._to_control)]
+        except WAITS:
+            self._loop.add_writer(self._near.fileno(), self._tell)
+            return
+        except OSError:
+            self._to_control.clear()
+        if self._to_control:
+            self._loop.add_writer(self._near.fileno(), self._tell)
+        else:
+            self._loop.remove_writer(self._near.fileno())
+
+    # to the container
+
+    def _told(self) -> None:
+        try:
+            data = self._near.recv(READ)
+        except WAITS:
+            return
+        except OSError:
+            data = b""
+        self.say(CONTROL, data)
+        if not data:
+            self._loop.remove_reader(self._near.fileno())
+            # what it has said before is still on its way
+            self._leaving = self._leaving or self._loop.call_later(LEAVING, self.close)
+
+    def say(self, channel: bytes, data: Any) -> None:
+        """Send bytes on a channel, now as far as the stream takes them, then as it takes more.
+
+        Args:
+            channel: the channel.
+            data: what to send; nothing to end the channel.
+        """
+        if self._over:
+            return
+        head = chunk(channel, len(data))
+        if self._to_far:
+            self._to_far += head
+            self._to_far += data
+            return
+        if self._encrypted:
+            self._to_far += head
+            self._to_far += data
+            self._writable()
+            return
+        try:
+            sent = self._socket.sendmsg([head, data])
+        except WAITS:
+            sent = 0
+        except OSError:
+            return  # that the stream has ended is heard where it is read
+        if sent < len(head):
+            self._to_far += head[sent:]
+            sent = len(head)
+        with memoryview(data) as view:
+            self._to_far += view[sent - len(head) :]
+        if self._to_far:
+            self._loop.add_writer(self._fd, self._writable)
+
+    def _writable(self) -> None:
+        try:
+            while self._to_far:
+                part: Any = bytes(self._to_far[:RECORDS]) if self._encrypted else self._to_far
+                sent = self._socket.send(part)
+                del self._to_far[:sent]
+        except WAITS:
+            self._loop.add_writer(self._fd, self._writable)
+            return
+        except OSError:
+            self._to_far.clear()
+        self._loop.remove_writer(self._fd)
+
+    def _live(self) -> None:
+        if not self._to_far:
+            self.say(PULSE, b"")
+        self._pulse = self._loop.call_later(PULSE_SECONDS, self._live)
+
+    # its end
+
+    def _shut_control(self) -> None:
+        """Have who listens to the control socket hear the rest, and its end."""
+        fd = self._near.fileno()
+        if fd >= 0:
+            self._loop.remove_reader(fd)
+            self._loop.remove_writer(fd)
+            with contextlib.suppress(OSError):
+                self._near.send(self._to_control)
+            self._near.close()
 
     def close(self) -> None:
-        """Close the stream."""
+        """Close the stream, by which a container that still runs ends."""
+        if self._over:
+            return
+        self._over = True
+        self._pulse.cancel()
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
         with contextlib.suppress(OSError):
             self._socket.close()
+        self._shut_control()
+        if self._transport is not None:
+            self._transport.lose()
+        if not self.ended.done():
+            self.ended.set_result(None)
 
 
-def attach(connection: socket.socket) -> tuple[socket.socket, Attached]:
-    """Carry a control socket and a stream of frames over an attached stream, on a thread.
+class _Channel(asyncio.Transport):
+    """The stream of frames on an attached stream."""
 
-    Args:
-        connection: the attached stream.
+    carries_descriptors = False
 
-    Returns:
-        The control socket to use here, and what tells the container's last words.
-    """
-    ours, theirs = socket.socketpair()
-    attached = Attached(connection)
-    relay = Relay(
-        attached.read,
-        attached.write,
-        attached.fd,
-        attached.fd,
-        theirs,
-        None,
-        attached.finish,
-        pulse=PULSE,
-    )
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, attached: Attached, protocol: asyncio.Protocol
+    ) -> None:
+        super().__init__()
+        self._loop = loop
+        self._attached = attached
+        self._protocol = protocol
+        self._closing = False
 
-    def carry() -> None:
-        try:
-            relay.run()
-        finally:
-            attached.close()
+    def received(self, data: memoryview) -> None:
+        """Hand on bytes that have come."""
+        if not self._closing:
+            self._protocol.data_received(data)  # type: ignore[arg-type]
 
-    threading.Thread(target=carry, name="flyte-docker-attached", daemon=True).start()
-    return ours, attached
+    def lose(self) -> None:
+        """Tell the protocol, once, that nothing more comes."""
+        if not self._closing:
+            self._closing = True
+            self._loop.call_soon(self._protocol.connection_lost, None)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send bytes."""
+        if not self._closing and data:
+            self._attached.say(STREAM, data)
+
+    def is_closing(self) -> bool:
+        """Return True once :meth:`close` or :meth:`abort` was called, or the stream has ended."""
+        return self._closing
+
+    def close(self) -> None:
+        """Send what was written, then end."""
+        if not self._closing:
+            self._attached.say(STREAM, b"")
+            self.lose()
+
+    def abort(self) -> None:
+        """End at once."""
+        self.close()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return the default: there is nothing to tell."""
+        del name
+        return default

@@ -7,11 +7,14 @@ import contextlib
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
 from flyte_jupyter.store.streams import SocketTransport
 from flyte_jupyter.targets.control import Control
+
+if TYPE_CHECKING:
+    from flyte_jupyter.targets.docker.attached import Attached
 
 __all__ = ["Container"]
 
@@ -47,9 +50,9 @@ class Container:
         self._engine_lost = engine_lost
         self._control: Control | None = None
         self._stream: socket.socket | None = None
+        self._attached: Attached | None = None
         self._killed = False
         self._events: list[str] = []
-        self.direct = False  # whether nothing stands between the two ends of the stream
         self.said: Callable[[], str] = str
         self._closing: list[Callable[[], None]] = []
         self.exited: asyncio.Future[ExitRecord] = self._loop.create_future()
@@ -70,11 +73,19 @@ class Container:
             config: the body's; see :mod:`flyte_jupyter.worker.body`.
         """
         self._control = Control(connection, self._told, self._control_lost, said)
+        line = {"op": "spawn", "id": BODY, "config": dict(config), "memory": None}
+        if self._attached is not None:
+            self._control.say(line)
+            return
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._stream = ours
-        line = {"op": "spawn", "id": BODY, "config": dict(config), "memory": None}
         self._control.say(line, theirs.detach())
+
+    def reached_over(self, attached: Attached) -> None:
+        """Note that frames go over the stream that the engine attaches, as all else does."""
+        self._attached = attached
+        self.said = attached.text
 
     def close_with(self, close: Callable[[], None]) -> None:
         """Have something closed once the container is gone, or this is done with it."""
@@ -101,9 +112,11 @@ class Container:
 
     async def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Attach the stream of frames to a protocol."""
+        if self._attached is not None:
+            return self._attached.connect(protocol)
         stream, self._stream = self._stream, None
         assert stream is not None
-        return SocketTransport(self._loop, stream, protocol, descriptors=self.direct)
+        return SocketTransport(self._loop, stream, protocol, descriptors=True)
 
     def deadline(self, seconds: float | None) -> None:
         """Have the first process end the body after so many seconds."""

@@ -148,7 +148,6 @@ class Fleet:
             "files": launch.FILES if image.files else "",
             "ahead": True,
         }
-        container.direct = not self._way.with_input
         container.begin(*arrival, config)
         return container
 

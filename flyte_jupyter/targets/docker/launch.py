@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.images.packages import PACKAGES
+from flyte_jupyter.wire.relay import CONTROL, MARK
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon.connect import Daemon
@@ -32,6 +33,9 @@ RUNTIME = f"{HOME}/runtime"
 FILES = f"{HOME}/files"
 GATE = f"{HOME}/gate"
 SCRATCH = "/tmp/task"
+# Seconds without a word of the kernel after which a container elsewhere ends: a laptop that sleeps
+# is not dead.
+PATIENCE = 600
 
 # The current folder is no place to import from. The packages of the environment come after the
 # standard library and before what the image has of its own, and their .pth files are read.
@@ -59,10 +63,13 @@ kernel.sendall(sys.argv[2].encode() + b"\\n")
 while kernel.recv(1024):
     pass
 """
-WAIT_AT_INPUT = """\
-import sys
-while sys.stdin.buffer.read(1024):
-    pass
+WAIT_AT_INPUT = f"""\
+import os, select
+os.write(1, {MARK!r})
+while select.select([0], [], [], {PATIENCE})[0]:
+    data = os.read(0, 1024)
+    if not data or {CONTROL!r} in data:
+        break
 """
 
 

@@ -14,12 +14,12 @@ import os
 import socket
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.store.folders import cache_folder
 from flyte_jupyter.targets.docker import launch
-from flyte_jupyter.targets.docker.attached import attach
+from flyte_jupyter.targets.docker.attached import Attached
 from flyte_jupyter.targets.docker.containers import Container
 from flyte_jupyter.targets.docker.gate import NAME, Arrival, Gate
 from flyte_jupyter.targets.docker.words import Words
@@ -127,32 +127,42 @@ class _Token:
         words = Words(stream)
         container.said = words.text
         container.close_with(words.close)
-        waiting: list[asyncio.Future[object]] = [self._arrived, container.died, words.ended]  # type: ignore[list-item]
         try:
-            await asyncio.wait(waiting, timeout=ARRIVAL, return_when=asyncio.FIRST_COMPLETED)
+            await _wait(container, self._arrived, words.ended)
         except asyncio.CancelledError:
             self.drop()
             raise
         if self._arrived.done() and not self._arrived.cancelled():
             return self._arrived.result()
         self._arrived.cancel()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(container.died), LAST_WORDS)
-        code = container.died.result() if container.died.done() else None
-        how = (
-            f"ended with status {code} at its start"
-            if container.died.done()
-            else "never reached the notebook"
-        )
-        raise TargetError(
-            f"The container {container.label} {how}.",
-            evidence=words.text().splitlines()[-5:],
-            remedy="Its image may lack what Python needs: try it with docker run.",
-        )
+        raise await _never_there(container)
 
     def drop(self) -> None:
         if not self._arrived.cancel() and not self._arrived.cancelled():
             self._arrived.result()[0].close()
+
+
+async def _wait(container: Container, *arrived: asyncio.Future[Any]) -> None:
+    """Wait until one of some futures is done, or the container has ended, or for long."""
+    waiting = [container.died, *arrived]
+    await asyncio.wait(waiting, timeout=ARRIVAL, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _never_there(container: Container) -> TargetError:
+    """Return what there is to say of a container whose first process was not heard of."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(container.died), LAST_WORDS)
+    code = container.died.result() if container.died.done() else None
+    how = (
+        f"ended with status {code} at its start"
+        if container.died.done()
+        else "never reached the notebook"
+    )
+    return TargetError(
+        f"The container {container.label} {how}.",
+        evidence=container.said().splitlines()[-5:],
+        remedy="Its image may lack what Python needs: try it with docker run.",
+    )
 
 
 class ByAttachment:
@@ -162,7 +172,10 @@ class ByAttachment:
     module = "attached"
     waiting = launch.WAIT_AT_INPUT
     folders: tuple[str, ...] = ()
-    arguments: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = (str(launch.PATIENCE),)
+
+    def __init__(self) -> None:
+        self._attached: set[Attached] = set()
 
     def binds(self, image: ContainerImage) -> list[str]:
         """Return nothing: folders of this machine are not there."""
@@ -179,15 +192,28 @@ class ByAttachment:
 
     async def meet(self, container: Container, stream: socket.socket) -> Arrival:
         """Return a socket that stands for the one in the container."""
-        control, attached = attach(stream)
-        container.said = attached.text
-        return control, b""
+        attached = Attached(stream)
+        self._attached.add(attached)
+        attached.ended.add_done_callback(lambda _: self._attached.discard(attached))
+        container.reached_over(attached)
+        container.close_with(attached.close)
+        try:
+            await _wait(container, attached.begun, attached.ended)
+            if not attached.begun.done():
+                raise await _never_there(container)
+        except BaseException:
+            attached.control.close()
+            attached.close()
+            raise
+        return attached.control, b""
 
     def drop(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:
-        """Do nothing: the streams end with their containers."""
+        """Let go of the streams of containers that have not ended."""
+        for attached in list(self._attached):
+            attached.close()
 
 
 @functools.cache
