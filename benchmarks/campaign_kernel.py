@@ -6,8 +6,11 @@ import gc
 import json
 import os
 import random
+import signal
 import sys
 import threading
+import time
+import types
 
 import flyte_jupyter as flyte
 
@@ -16,6 +19,7 @@ fresh = flyte.TaskEnvironment("fresh", resources=ENOUGH)
 kept = flyte.TaskEnvironment("kept", resources=ENOUGH, reusable=flyte.ReusePolicy(replicas=2))
 tight = flyte.TaskEnvironment("tight", resources=flyte.Resources(cpu="200m", memory="48Mi"))
 AT_ONCE = 40
+PATIENCE = 60
 NAPPERS = 2
 
 
@@ -150,13 +154,31 @@ def rest(times: int) -> None:
                     up.set()
 
         run.subscribe(look)
-        up.wait()
-        print("up", flush=True)
+        # it ends if the run hangs
+        signal.alarm(PATIENCE)
+        threading.Thread(target=announce, args=(up, threading.get_ident())).start()
         try:
             run.result()
         except KeyboardInterrupt:
             print(run.wait().phase, flush=True)
     flyte.shut_down()
+
+
+def announce(up: threading.Event, main: int) -> None:
+    """Print that a run is up once the main thread waits for it: then it may be interrupted."""
+    up.wait()
+    while not waits(sys._current_frames()[main]):
+        time.sleep(0.001)
+    print("up", flush=True)
+
+
+def waits(frame: types.FrameType | None) -> bool:
+    """Say whether a stack waits for the end of something."""
+    while frame is not None:
+        if frame.f_globals["__name__"] == "concurrent.futures._base":
+            return True
+        frame = frame.f_back
+    return False
 
 
 if __name__ == "__main__":

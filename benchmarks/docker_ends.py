@@ -45,8 +45,9 @@ def look(event):
 
 run.subscribe(look)
 up.wait()
-print("up", flush=True)
 try:
+    # the interrupt comes later than the next line: the containers are counted before
+    print("up", flush=True)
     run.result()
 except KeyboardInterrupt:
     print("interrupted", flush=True)
