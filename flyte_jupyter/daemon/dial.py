@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -17,6 +18,9 @@ from flyte_jupyter.errors import TargetError
 __all__ = ["dial", "open_attached", "open_events"]
 
 MOST_HEAD = 64 * 1024
+# Seconds without a word until a sign of life is asked for, between two such, and how many of them
+# may stay without an answer.
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 8}
 
 
 def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
@@ -46,7 +50,16 @@ def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
         (split.hostname or "localhost", split.port or (2376 if encrypted else 2375)), seconds
     )
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _keep_alive(plain)
     return _encrypted(plain, endpoint, split.hostname) if encrypted else plain
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Have a machine that is gone noticed, and one between us remember an idle connection."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _encrypted(plain: socket.socket, endpoint: Endpoint, host: str | None) -> ssl.SSLSocket:
@@ -113,13 +126,31 @@ def open_attached(
             if not byte or len(answer) > MOST_HEAD:
                 raise TargetError("The Docker engine ended a connection in the middle of a word.")
             answer += byte
-        connection.settimeout(None)
         line = answer.split(b"\r\n", 1)[0].decode("latin-1")
         if line.split(" ", 2)[1] not in ("101", "200"):
-            raise TargetError(f"The Docker engine does not attach to {container}: {line}.")
+            words = _refusal(connection, bytes(answer)) or line.split(" ", 1)[1]
+            raise TargetError(f"The Docker engine does not attach to a container: {words}.")
+        connection.settimeout(None)
     except BaseException:
         connection.close()
         raise
+
+
+def _refusal(connection: socket.socket, head: bytes) -> str:
+    """Return what an engine says in an answer whose head was read, ``""`` if it says nothing."""
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    left = min(int(length[1]), MOST_HEAD) if length else 0
+    body = b""
+    while len(body) < left:
+        data = connection.recv(left - len(body))
+        if not data:
+            break
+        body += data
+    try:
+        said = json.loads(body)["message"]
+    except (ValueError, LookupError, TypeError):
+        said = body.decode("utf-8", "replace")
+    return str(said).strip().rstrip(".")
 
 
 def open_events(

@@ -59,7 +59,7 @@ CAUSES = (
     ),
     Cause(
         r"unauthorized|authentication required|no basic auth credentials|denied|forbidden"
-        r"|401|403",
+        r"|\b40[13]\b",
         ImageBuildError,
         "You may not pull the image {image}: the registry refuses it.",
         "Log in to the registry in a terminal: docker login REGISTRY.",
@@ -86,7 +86,7 @@ CAUSES = (
     Cause(
         r"dial tcp|no such host|i/o timeout|TLS handshake timeout|connection refused"
         r"|network is unreachable|context deadline exceeded|Client\.Timeout|proxyconnect|EOF$"
-        r"|server gave HTTP response|temporary failure in name resolution|500 Internal|502|503",
+        r"|server gave HTTP response|temporary failure in name resolution|500 Internal|\b50[23]\b",
         ImageBuildError,
         "The image {image} is not on this engine, and its registry cannot be reached.",
         "Check the engine's connection and proxy, or load the image: docker load, docker build -t.",

@@ -231,7 +231,11 @@ class Fleet:
     def _explained(self, error: Exception, reference: str) -> Exception:
         from flyte_jupyter.daemon.failures import explained
 
-        return explained(error, image=reference)
+        if isinstance(error, FlyteError):
+            return error
+        # the image was there a moment ago; what else is refused is not the image's doing
+        lost = getattr(error, "status_code", None) == 404
+        return explained(error, image=reference if lost else "")
 
     # what is heard
 
