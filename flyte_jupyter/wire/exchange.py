@@ -40,6 +40,8 @@ __all__ = [
 
 INLINE_BUFFER = 64 * 1024
 
+_load_json = json.JSONDecoder().decode
+
 Part = Union[bytes, bytearray, memoryview, Ref]
 
 
@@ -60,16 +62,19 @@ class Packed:
     @property
     def size(self) -> int:
         """Bytes of the value, with its buffers."""
-        return size_of(self.tree) + sum(size_of(b) for b in self.buffers)
+        size = size_of(self.tree)
+        return size + sum(map(size_of, self.buffers)) if self.buffers else size
 
     @property
     def complete(self) -> bool:
         """True when nothing of it lies elsewhere."""
-        return not isinstance(self.tree, Ref) and not any(isinstance(b, Ref) for b in self.buffers)
+        return not isinstance(self.tree, Ref) and Ref not in map(type, self.buffers)
 
 
 def size_of(part: Part) -> int:
     """Return the bytes of a buffer or of what a reference points to."""
+    if type(part) is bytes:
+        return len(part)
     return part.size if isinstance(part, Ref) else memoryview(part).nbytes
 
 
@@ -90,7 +95,7 @@ def unpack(packed: Packed, open_ref: Any = None) -> Encoded:
             raise ProtocolError("The tree of a value lies elsewhere and nothing can open it.")
         tree = open_ref(tree)
     try:
-        return Encoded(json.loads(bytes(tree)), list(packed.buffers))
+        return Encoded(_load_json(str(tree, "utf-8")), list(packed.buffers))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"The tree of a value is no JSON: {error}.") from None
 
@@ -169,6 +174,9 @@ def slots_of(packed: Packed, outbox: Outbox, channel: Any = None) -> Laid:
         outbox: offers what is pulled.
         channel: lends segments, ``None`` where the stream carries no descriptors.
     """
+    tree = packed.tree
+    if not packed.buffers and type(tree) is bytes and len(tree) <= CHUNK:
+        return Laid([0], [tree], [], [], [])
     laid = Laid([], [], [], [], [])
     slots, inline = laid.slots, laid.inline
     room = CHUNK
@@ -199,6 +207,8 @@ def value_of(frame: Frame) -> Packed:
         ProtocolError: the slots do not fit the buffers of the frame.
     """
     header = frame.header
+    if header.get("value") == [0] and len(frame.buffers) == 1:
+        return Packed(frame.buffers[0], (), header.get("info") or {})
     parts: List[Part] = []
     rest = iter(frame.buffers)
     try:
@@ -233,7 +243,7 @@ def lay_out(
 ) -> Tuple[Dict[str, Any], Laid]:
     """Return the header of a frame that carries a value, and how the value is laid out."""
     laid = slots_of(packed, outbox, channel)
-    full = dict(header, value=laid.slots)
+    full = {**header, "value": laid.slots}
     if laid.shared:
         full["shared"] = laid.shared
     if packed.info:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Iterator, List, NamedTuple, Optional, Union
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Union
 
 from flyte_jupyter.errors import ProtocolError
 
@@ -20,11 +20,37 @@ PROTOCOL = 1
 CHUNK = 256 * 1024
 MAX_FRAME = 4 * CHUNK
 MAX_BUFFERS = 4096
+# Up to here buffers are copied behind the header: one write, and no gathering.
+SMALL = 4096
 
 _PREFIX = struct.Struct("<BBHIIII")
-dump_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_load_json = json.JSONDecoder().decode
 
 Buffer = Union[bytes, bytearray, memoryview]
+
+
+def _dumper() -> Callable[[Any], str]:
+    encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    # what `encode` makes anew for each value
+    write = make(
+        None,
+        encoder.default,
+        json.encoder.encode_basestring_ascii,
+        None,
+        encoder.key_separator,
+        encoder.item_separator,
+        encoder.sort_keys,
+        encoder.skipkeys,
+        encoder.allow_nan,
+    )
+    join = "".join
+    return lambda value: join(write(value, 0))
+
+
+dump_json = _dumper()
 
 
 class Kind:
@@ -64,7 +90,7 @@ def encode_frame(
     buffers: Any = (),
     seq: int = 0,
 ) -> List[Buffer]:
-    """Return the pieces of a frame, ready for one gathering write.
+    """Return the pieces of a frame, ready for one gathering write; a small frame is one piece.
 
     Args:
         kind: one of :class:`Kind`.
@@ -84,6 +110,8 @@ def encode_frame(
     if total + len(text) > MAX_FRAME or len(lengths) > MAX_BUFFERS:
         raise ProtocolError(f"A frame of {total + len(text)} bytes is larger than {MAX_FRAME}.")
     head = _PREFIX.pack(kind, 0, len(lengths), call, seq, len(text), total)
+    if total <= SMALL:
+        return [b"".join((head, struct.pack(f"<{len(lengths)}I", *lengths), text, *buffers))]
     return [head + struct.pack(f"<{len(lengths)}I", *lengths) + text, *buffers]
 
 
@@ -137,12 +165,12 @@ class FrameDecoder:
         at = start + _PREFIX.size
         lengths = struct.unpack_from(f"<{count}I", pending, at) if count else ()
         at += 4 * count
-        if sum(lengths) != body:
+        if (sum(lengths) if count else 0) != body:
             raise ProtocolError("The buffers of a frame do not add up to its length.")
         header: dict[str, Any] = {}
         if header_length:
             try:
-                header = json.loads(bytes(pending[at : at + header_length]))
+                header = _load_json(str(pending[at : at + header_length], "utf-8"))
             except (ValueError, RecursionError) as error:
                 raise ProtocolError(f"The header of a frame is no JSON: {error}.") from None
             if type(header) is not dict:

@@ -1,4 +1,4 @@
-"""The process that runs user code: on its main thread, with the stream on another.
+"""The process that runs user code: on its main thread, with the stream on another meanwhile.
 
 A body is started ahead of its work. It says hello, imports what earlier calls of its environment
 imported, and waits. Its surroundings are the same on every target: an empty scratch folder, the
@@ -115,26 +115,22 @@ class _Body:
         self.config = config
         self.work: queue.SimpleQueue[Optional[Frame]] = queue.SimpleQueue()
         self.link = Link(read_fd, write_fd, self.receive, self.stream_ended)
-        self.book = LogBook(self.send_log, self.wake)
-        self._wake_pipe = os.pipe()
+        self.book = LogBook(self.send_log, self.link.wake)
         self.main_thread = threading.get_ident()
         self.capsules: Dict[str, Frame] = {}
         self.runner: Any = None
 
     def run(self) -> int:
-        for fd in self._wake_pipe:
-            os.set_blocking(fd, False)
         for fd in self.book.capture(self.config["outputs"]):
             self.link.sources[fd] = lambda fd=fd: self.book.drain(fd)  # type: ignore[misc]
         faulthandler.enable(2, all_threads=False)
-        self.link.sources[self._wake_pipe[0]] = self._woken
         self.link.tick = self.book.tick
         if self.config.get("ahead") or "flyte_jupyter.worker.calls" in sys.modules:
             # inherited from the first process: this one was started ahead, and can rehearse
             from flyte_jupyter.worker.rehearsal import rehearsal_bytes
 
             self.link.rehearsal = rehearsal_bytes()
-        threading.Thread(target=self.link.read_forever, name="flyte-stream", daemon=True).start()
+        self.link.start()
         self.link.send(
             Kind.HELLO,
             0,
@@ -190,7 +186,13 @@ class _Body:
         finally:
             self.book.flush()
 
-    # On the reading thread
+    def take(self) -> Optional[Frame]:
+        """Return the next call, which this thread reads itself if it has to wait for it."""
+        if self.work.empty():
+            self.link.read_while(self.work.empty)
+        return self.work.get()
+
+    # On the thread that reads
 
     def receive(self, frame: Frame) -> None:
         """Hand a frame to whom it concerns."""
@@ -211,19 +213,6 @@ class _Body:
         except OSError:
             pass  # user code has closed it
         os._exit(STREAM_ENDED)
-
-    def _woken(self) -> None:
-        try:
-            os.read(self._wake_pipe[0], 4096)
-        except BlockingIOError:
-            pass
-
-    def wake(self) -> None:
-        """Make the reading thread look at the log book again."""
-        try:
-            os.write(self._wake_pipe[1], b"x")
-        except BlockingIOError:
-            pass  # it has been woken already
 
     def send_log(self, call: int, stream: str, text: str) -> None:
         """Send a piece of the log."""

@@ -6,6 +6,8 @@ import contextvars
 import os
 import queue
 import sys
+import threading
+import time
 from itertools import count
 from typing import Any, Callable, Dict, List, Optional, Set
 
@@ -28,6 +30,7 @@ from flyte_jupyter.worker.cgroup import oom_kills
 from flyte_jupyter.worker.context import TaskContext, current_context
 from flyte_jupyter.worker.disks import DISK_FULL, full_disks
 from flyte_jupyter.worker.load import Loaded, load
+from flyte_jupyter.worker.loops import LoopQueue, end_leftovers, in_loop, settle
 from flyte_jupyter.worker.output import current_call
 from flyte_jupyter.worker.secret import lay_secrets
 from flyte_jupyter.worker.tracebacks import user_traceback
@@ -37,6 +40,8 @@ __all__ = ["Runner"]
 FIRST_OWN = 1 << 31
 # The parent of a body that has a container, and so a control group, of its own.
 FIRST_PROCESS = 1
+# seconds in which a signal that was sent arrives
+LATE = 0.01
 
 
 class Runner:
@@ -51,6 +56,8 @@ class Runner:
         self._link = body.link
         self._loaded: Dict[str, Loaded] = {}
         self._numbers = count(FIRST_OWN)
+        self._ending = threading.Lock()
+        self._interrupted = False
         self._waiters: Dict[int, Callable[[Frame], None]] = {}
         self._loop: Any = None
         self._tasks: Dict[int, Any] = {}
@@ -80,7 +87,7 @@ class Runner:
             return
         while True:
             try:
-                frame = self._body.work.get()
+                frame = self._body.take()
                 if frame is None:
                     return
                 self._serve_one(frame)
@@ -92,17 +99,27 @@ class Runner:
     def _serve_one(self, frame: Frame) -> None:
         book = self._body.book
         book.only_call = frame.call
-        context = contextvars.copy_context()
-        context.run(current_call.set, frame.call)
         try:
-            outcome = context.run(self._outcome_of, frame)
+            outcome = contextvars.copy_context().run(self._outcome_of, frame)
         except BaseException as error:
+            self._end_running()
             outcome = self._failure(frame, error)
-        self._running = None
         book.flush()
         outcome()
 
+    def _end_running(self) -> None:
+        """Note that no user code runs, and take the interrupt that comes too late for it."""
+        with self._ending:
+            self._running = None
+        if self._interrupted:
+            self._interrupted = False
+            try:
+                time.sleep(LATE)
+            except KeyboardInterrupt:
+                pass
+
     def _outcome_of(self, frame: Frame) -> Callable[[], None]:
+        current_call.set(frame.call)
         loaded, inputs = self._open(frame)
         self._running = frame.call
         if loaded.is_async:
@@ -111,7 +128,7 @@ class Runner:
             )
         else:
             value = _invoke(loaded.callable, inputs)
-        self._running = None
+        self._end_running()
         return self._success(frame, loaded, value)
 
     def _own_loop(self) -> Any:
@@ -131,7 +148,7 @@ class Runner:
             return await task
         finally:
             del self._tasks[frame.call]
-            await _end_leftovers()
+            await end_leftovers()
 
     def _serve_together(self) -> None:
         """Run asynchronous calls side by side on one loop."""
@@ -145,7 +162,7 @@ class Runner:
                 self._tasks[frame.call] = task
                 task.add_done_callback(lambda _: self._tasks.pop(frame.call, None))
 
-        waiting, self._body.work = self._body.work, _LoopQueue(loop, deliver)
+        waiting, self._body.work = self._body.work, LoopQueue(loop, deliver)
         while not waiting.empty():
             deliver(waiting.get())
         loop.run_forever()
@@ -166,9 +183,10 @@ class Runner:
 
     def _open(self, frame: Frame) -> Any:
         header = frame.header
-        secrets: Dict[str, str] = header.get("secrets") or {}
-        os.environ.update(secrets)
-        lay_secrets(header.get("secret_files") or {})
+        if "secrets" in header:
+            os.environ.update(header["secrets"])
+        if "secret_files" in header:
+            lay_secrets(header["secret_files"])
         if "files" in header:
             self._lay_out(header["files"])
         loaded = self._load(header["capsule"])
@@ -242,7 +260,7 @@ class Runner:
         packed = pack(encode_exception(error, text))
         return lambda: self._link.send_value(Kind.ERROR, frame.call, header, packed)
 
-    # on the reading thread
+    # on the thread that reads
 
     def receive(self, frame: Frame) -> None:
         """Take an answer to a call of ours, or the end of one of the engine's."""
@@ -257,14 +275,17 @@ class Runner:
         task = self._tasks.get(call)
         if task is not None:
             self._loop.call_soon_threadsafe(task.cancel)
-        elif self._running == call:
-            self._body.interrupt()
+            return
+        with self._ending:
+            if self._running == call:
+                self._interrupted = True
+                self._body.interrupt()
 
     # what tasks call
 
     def call(self, task: Any, args: Any, kwargs: Any) -> Any:
         """Call a task from a body: its value, or a coroutine where a loop is running."""
-        if _in_loop():
+        if in_loop():
             if task.is_async:
                 return self._await(task, task.bind(args, kwargs))
             raise errors.SyncTaskCallInAsyncContextError(
@@ -292,7 +313,7 @@ class Runner:
         future: asyncio.Future[Frame] = loop.create_future()
 
         def arrived(frame: Frame) -> None:
-            loop.call_soon_threadsafe(_settle, future, frame)
+            loop.call_soon_threadsafe(settle, future, frame)
 
         number = self._submit(task, inputs, arrived)
         try:
@@ -323,6 +344,7 @@ class Runner:
         check_inputs(task.func_name, _interface(task), encoded.tree)
         number = next(self._numbers)
         self._waiters[number] = arrived
+        self._link.attend()
         header: Dict[str, Any] = {
             "task": task.name,
             "parent": current_call.get() or self._body.book.only_call,
@@ -380,18 +402,6 @@ class Runner:
         return value
 
 
-class _LoopQueue:
-    """Takes frames for a loop, in the place of the queue of the thread."""
-
-    def __init__(self, loop: Any, deliver: Callable[[Optional[Frame]], None]) -> None:
-        self._loop = loop
-        self._deliver = deliver
-
-    def put(self, frame: Optional[Frame]) -> None:
-        """Deliver a frame on the loop's thread."""
-        self._loop.call_soon_threadsafe(self._deliver, frame)
-
-
 def _invoke(function: Callable[..., Any], inputs: Dict[str, Any]) -> Any:
     code = getattr(function, "__code__", None)
     if code is None or not (code.co_posonlyargcount or code.co_flags & 0x0C):
@@ -412,25 +422,3 @@ def _interface(task: Any) -> Any:
 
         known = task.interface = interface_of(task.func)
     return known
-
-
-def _in_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
-
-
-def _settle(future: Any, frame: Frame) -> None:
-    if not future.done():
-        future.set_result(frame)
-
-
-async def _end_leftovers() -> None:
-    """End what the body started and did not wait for, as ``asyncio.run`` does."""
-    import asyncio
-
-    me = asyncio.current_task()
-    left = [task for task in asyncio.all_tasks() if task is not me]
-    for task in left:
-        task.cancel()
-    if left:
-        await asyncio.gather(*left, return_exceptions=True)

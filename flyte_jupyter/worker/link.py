@@ -1,7 +1,10 @@
-"""The worker's end of the stream: one thread reads, any thread sends.
+"""The worker's end of the stream: one thread at a time reads, any thread sends.
 
-The reading thread never decodes values and never runs user code; it hands frames to whoever waits
-for them. When the stream ends the owner is gone, and so is the reason to live: the process exits.
+Whoever reads never decodes values and never runs user code; frames are handed to who waits for
+them. While nothing runs, the main thread reads itself: to be woken by another one costs more than
+a short call. When it runs user code the reading thread takes over: at once where something is
+waited for (:meth:`Link.attend`), after :data:`PATIENCE` otherwise. When the stream ends the owner
+is gone, and so is the reason to live: the process exits.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import select
 import socket
 import stat
 import threading
+import time
 from itertools import islice
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -31,6 +35,11 @@ SPACE = socket.CMSG_SPACE(253 * array.array("i").itemsize)
 FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 # milliseconds between two looks at what of the segments is not needed any more
 TIDY = 5000.0
+
+# Milliseconds after which the reading thread sees that the main thread is with user code, and how
+# many times it looks for that after the last call before it sleeps.
+PATIENCE = 5.0
+LOOKS = 20
 
 
 class Link:
@@ -69,6 +78,20 @@ class Link:
         if self._segments is not None:
             self._channel = Channel(self._segments)
         self._lends = False
+        self._blocks = os.get_blocking(read_fd)
+        self._poll = select.poll()
+        self._poll.register(read_fd, select.POLLIN)
+        # held by the thread that reads, by none while user code has just begun
+        self._reading = threading.Lock()
+        self._claimed = False
+        self._attended = False
+        self._reads = True
+        self._turns = self._seen = 0
+        self._looks = LOOKS
+        self._asleep = False
+        self._wake_pipe = os.pipe()
+        for fd in self._wake_pipe:
+            os.set_blocking(fd, False)
 
     @property
     def takes_segments(self) -> bool:
@@ -127,6 +150,7 @@ class Link:
         """
         if self.outbox.owns(ref):
             return bytearray(self.outbox.buffer(ref.id))
+        self.attend()
         target = bytearray(ref.size)
         arrived: queue.SimpleQueue[Tuple[int, Any]] = queue.SimpleQueue()
         self._pulls[ref.id] = arrived
@@ -155,20 +179,70 @@ class Link:
     def _ask(self, ref: Ref, piece: Tuple[int, int]) -> None:
         self.send(Kind.GET, 0, {"id": ref.id, "offset": piece[0], "length": piece[1]})
 
-    def read_forever(self) -> None:
-        """Read frames, and the extra :attr:`sources`, until the stream ends."""
-        poll = select.poll()
-        poll.register(self._read_fd, select.POLLIN)
-        for fd in self.sources:
-            poll.register(fd, select.POLLIN)
-        if self.rehearsal and not poll.poll(0):
+    def start(self) -> None:
+        """Start the reading thread, which reads until :meth:`read_while` is called."""
+        self._reading.acquire()
+        threading.Thread(target=self._read_forever, name="flyte-stream", daemon=True).start()
+
+    def read_while(self, idle: Callable[[], bool]) -> None:
+        """Read on this thread, which has nothing else to do, as long as that is so.
+
+        Args:
+            idle: asked before each reading.
+        """
+        if not self._reading.acquire(False):
+            self._claimed = True
+            self.wake()
+            self._reading.acquire()
+            self._claimed = False
+        while idle():
+            if not self._blocks:
+                self._poll.poll()
+            if not self._read_once():
+                self._closed()
+                return
+        self._turns += 1
+        self._reading.release()
+        if self._asleep:
+            self.wake()
+
+    def attend(self) -> None:
+        """Have somebody read, as this thread waits for a frame while user code runs."""
+        if not self._reading.locked():
+            self._attended = True
+            self.wake()
+
+    def wake(self) -> None:
+        """Make the reading thread look around."""
+        try:
+            os.write(self._wake_pipe[1], b"x")
+        except BlockingIOError:
+            pass  # it has been woken already
+
+    def _woken(self) -> None:
+        try:
+            os.read(self._wake_pipe[0], 4096)
+        except BlockingIOError:
+            pass
+
+    def _read_forever(self) -> None:
+        """Look after the extra :attr:`sources`, and read where nobody else does."""
+        sources = {**self.sources, self._wake_pipe[0]: self._woken}
+        beside, everything = select.poll(), select.poll()
+        everything.register(self._read_fd, select.POLLIN)
+        for fd in sources:
+            beside.register(fd, select.POLLIN)
+            everything.register(fd, select.POLLIN)
+        if self.rehearsal and not everything.poll(0):
             self._take(self.rehearsal)
+        tidied = time.monotonic()
         while True:
-            delay = self.tick()
+            delays = [one for one in (self._look(), self.tick()) if one is not None]
             if self._segments:
-                delay = TIDY if delay is None else min(delay, TIDY)
-            ready = poll.poll(delay)
-            if not ready and self._segments:
+                delays.append(TIDY)
+            ready = (everything if self._reads else beside).poll(min(delays, default=None))
+            if not ready and self._segments and time.monotonic() - tidied > TIDY / 1000:
+                tidied = time.monotonic()
                 self._segments.tidy()
                 self.tell_news()
             for fd, event in ready:
@@ -177,9 +251,33 @@ class Link:
                         self._closed()
                         return
                 elif event & select.POLLIN:
-                    self.sources[fd]()
+                    sources[fd]()
                 else:
-                    poll.unregister(fd)
+                    beside.unregister(fd)
+                    everything.unregister(fd)
+
+    def _look(self) -> Optional[float]:
+        """Take the reading over, or leave it; return the milliseconds until the next look."""
+        self._asleep = False
+        if self._reads:
+            if not self._claimed:
+                return None
+            self._reads = False
+            self._reading.release()
+        attended, self._attended = self._attended, False
+        still = self._turns == self._seen
+        self._seen = self._turns
+        taken = self._reading.locked()
+        if not self._claimed and (attended or (still and not taken)):
+            self._reads = self._reading.acquire(False)
+            if self._reads:
+                return None
+        self._looks = self._looks - 1 if still else LOOKS
+        if self._looks > 0 or not taken:
+            return PATIENCE
+        self._asleep = True
+        # the main thread may have begun a call before it could see that
+        return None if self._turns == self._seen and self._reading.locked() else PATIENCE
 
     def _read_once(self) -> bool:
         try:

@@ -116,8 +116,10 @@ class LogBook:
             return
         processes.flush_c_output()  # not under the lock: it may wait until a pipe is drained
         with self._lock:
-            self._drain_all()
-            self._send_pending()
+            if self._poll.poll(0):
+                self._drain_all()
+            if self._pending:
+                self._send_pending()
 
     def tick(self) -> Optional[float]:
         """Send what is old enough; return the milliseconds until there is more to do."""
