@@ -138,7 +138,7 @@ def request_of(
         if refusal is not None:
             raise refusal
         for child in map(_declared, shipped.child_tasks.values()):
-            if child.name not in units:
+            if child.name not in units and child.func is not None:
                 its = _capsules.get(child)
                 pending.append((_units.get(child, its, context.layer, root=False), its))
     return RunRequest(

@@ -351,3 +351,19 @@ def test_a_run_has_ended_when_nothing_of_it_runs_any_more(
     assert run.wait().phase == "failed"
     assert not process_runs(pid)
     assert [a.phase for a in run.actions] == ["failed", "aborted"]
+
+
+def test_a_name_of_a_task_without_code_hinders_no_run(cell: Any) -> None:
+    book = cell("""
+        import inspect
+        from flyte_jupyter.spec import Task
+
+        elsewhere = Task(
+            None, env_name="far", func_name="away", signature=inspect.Signature(), is_async=False
+        )
+
+        @env.task
+        def careful(far: bool) -> int:
+            return elsewhere() if far else 1
+    """)
+    assert flyte.run(book.careful, far=False).result() == 1
