@@ -29,6 +29,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def configuration() -> Iterator[None]:
+    """What a test configures is its own; an engine that it leaves keeps what it was given."""
+    from flyte_jupyter.session import session
+
+    before = session._config
+    yield
+    session._config = before
+
+
 @pytest.fixture(scope="session")
 def needs_python(home: str) -> Callable[[str], str]:
     """A function that returns the path of a Python such as ``"3.9"``, or skips without it."""
