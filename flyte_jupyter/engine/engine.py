@@ -14,10 +14,13 @@ import json
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from flyte_jupyter.engine.actions import Conductor
+from flyte_jupyter.engine.bell import Bell
 from flyte_jupyter.engine.events import Event, Phase
 from flyte_jupyter.engine.journal import Journal
 from flyte_jupyter.engine.request import RunRequest
@@ -49,6 +52,8 @@ class Engine:
         self._conductors: dict[str, Conductor] = {}
         self._runs: dict[str, RunState] = {}
         self._said: set[str] = set()
+        self._messages: deque[Callable[[], None]] = deque()
+        self._bell = Bell()
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="flyte-engine", daemon=True)
@@ -67,6 +72,7 @@ class Engine:
             self._started.set()
             return
         asyncio.set_event_loop(self._loop)
+        self._loop.add_reader(self._bell.fd, self._read_messages)
         self._loop.call_soon(self._started.set)
         self._loop.call_later(LEASE_PERIOD, self._renew)
         try:
@@ -74,6 +80,23 @@ class Engine:
         finally:
             self.journal.close()
             self._loop.close()
+            self._bell.close()
+
+    def _post(self, message: Callable[[], None]) -> None:
+        """Have something done on the engine's thread, in the order in which it is posted."""
+        self._messages.append(message)
+        self._bell.ring()
+
+    def _read_messages(self) -> None:
+        self._bell.silence()
+        messages = self._messages
+        while messages:
+            try:
+                messages.popleft()()
+            except Exception as error:
+                # as the loop does with what it calls
+                context = {"message": "A message to the engine failed.", "exception": error}
+                self._loop.call_exception_handler(context)
 
     def _renew(self) -> None:
         self.journal.renew_lease()
@@ -115,7 +138,7 @@ class Engine:
         if subscriber is not None:
             run.subscribers.append(subscriber)
         self._runs[request.name] = run
-        self._loop.call_soon_threadsafe(self._begin, run)
+        self._post(partial(self._begin, run))
         return run
 
     def start_ahead(self, target: str, settings: Settings, environment: str) -> None:
@@ -140,26 +163,26 @@ class Engine:
             if not run.done.done():
                 self.conductor(run.request.target).add(run, inputs, kept)
 
-        self._loop.call_soon_threadsafe(add)
+        self._post(add)
 
     def end_calls(self, run: RunState, outcome: Outcome) -> None:
         """End a run whose calls were added one by one and have ended."""
-        self._loop.call_soon_threadsafe(self._end, run, outcome)
+        self._post(partial(self._end, run, outcome))
 
     def cancel(self, run: RunState, why: str) -> None:
         """Abort a run with everything of it that runs; returns at once."""
         if self.alive:
-            self._loop.call_soon_threadsafe(self._cancel, run, why)
+            self._post(partial(self._cancel, run, why))
 
     def subscribe(self, run: RunState, start: int, callback: Callable[[Event], None]) -> None:
         """Call back on the engine's thread with the events of a run from ``start`` on."""
 
         def begin() -> None:
-            for event in run.events[start:]:
+            for event in run.events(start):
                 callback(event)
             run.subscribers.append(callback)
 
-        self._loop.call_soon_threadsafe(begin)
+        self._post(begin)
 
     def keep(self) -> None:
         """Return once all that is known so far is written down."""
@@ -168,7 +191,7 @@ class Engine:
         def write() -> None:
             self.journal.when_kept(written.set)
 
-        self._loop.call_soon_threadsafe(write)
+        self._post(write)
         written.wait(KEEPING)
 
     # on the engine's thread
@@ -207,7 +230,7 @@ class Engine:
             target=request.target,
             phase=Phase.RUNNING,
             created=run.created,
-            options=json.dumps({"labels": dict(request.options.labels)}),
+            options=_options(request),
         )
         run.phase = Phase.RUNNING
         run.emit("run", None, name=run.name, task=request.task, target=request.target)
@@ -231,10 +254,9 @@ class Engine:
         self.journal.put("runs", (run.name,), phase=outcome.phase, ended=time.time())
 
         def told() -> None:
-            run.emit("end", None, phase=str(outcome.phase), seconds=time.time() - run.created)
+            run.emit("end", None, phase=outcome.phase.value, seconds=time.time() - run.created)
             self._runs.pop(run.name, None)
-            if not run.done.cancelled():
-                run.done.set_result(outcome)
+            run.done.set_result(outcome)
             run.let_go()
 
         self.journal.when_kept(told)
@@ -260,6 +282,11 @@ class Engine:
         for result in await asyncio.gather(*closings, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
+
+
+def _options(request: RunRequest) -> str:
+    labels = request.options.labels
+    return json.dumps({"labels": dict(labels)}) if labels else '{"labels": {}}'
 
 
 def _at_exit(engine: Engine) -> None:

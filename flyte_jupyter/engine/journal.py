@@ -234,6 +234,9 @@ def _upsert(table: str, columns: tuple[str, ...]) -> str:
 
 def dump_value(packed: Packed) -> bytes:
     """Return a value as one block of bytes: the lengths of its parts as JSON, then the parts."""
+    if not packed.buffers and type(packed.tree) is bytes:
+        head = b"[%d]" % len(packed.tree)
+        return b"".join((len(head).to_bytes(4, "little"), head, packed.tree))
     parts = [bytes(part) for part in (packed.tree, *packed.buffers)]  # type: ignore[arg-type]
     head = json.dumps([len(p) for p in parts]).encode()
     return b"".join([len(head).to_bytes(4, "little"), head, *parts])

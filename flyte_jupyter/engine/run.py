@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -53,6 +53,55 @@ class Outcome:
     failure: Failure | None = None
 
 
+class Ending:
+    """The outcome of a run, for whoever waits for it: a future that costs no more than a lock."""
+
+    __slots__ = ("_callbacks", "_outcome")
+
+    def __init__(self) -> None:
+        self._outcome: Outcome | None = None
+        self._callbacks: list[Callable[[], object]] = []
+
+    def done(self) -> bool:
+        """Return whether the run has ended."""
+        return self._outcome is not None
+
+    def wait(self, seconds: float = -1) -> bool:
+        """Wait until the run has ended, at most so long; return whether it has."""
+        if self._outcome is None:
+            ended = threading.Lock()
+            ended.acquire()
+            self.when_done(ended.release)
+            ended.acquire(timeout=seconds)
+        return self._outcome is not None
+
+    def result(self) -> Outcome:
+        """Return how the run has ended, once it has."""
+        self.wait()
+        assert self._outcome is not None
+        return self._outcome
+
+    def set_result(self, outcome: Outcome) -> None:
+        """Tell how the run has ended; only the first time counts."""
+        if self._outcome is None:
+            self._outcome = outcome
+            self._tell()
+
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Call back on the thread that ends the run, or on this one if it has ended."""
+        self._callbacks.append(callback)
+        if self._outcome is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        while True:
+            try:
+                callback = self._callbacks.pop()
+            except IndexError:  # another thread has taken it
+                return
+            callback()
+
+
 class RunState:
     """A run: its request, its actions, its events.
 
@@ -64,9 +113,10 @@ class RunState:
         self.request = request
         self.name = request.name
         self.created = time.time()
-        self.events: list[Event] = []
+        # those that nobody has asked for yet as (time, kind, action, data)
+        self._events: list[Event | tuple[float, str, str | None, dict[str, Any]]] = []
         self.actions: list[Action] = []
-        self.done: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
+        self.done = Ending()
         self.subscribers: list[Callable[[Event], None]] = []
         self.cancelled = False
         self.phase = Phase.QUEUED
@@ -75,10 +125,23 @@ class RunState:
 
     def emit(self, kind: str, action: str | None = None, **data: Any) -> None:
         """Add an event and tell those who listen."""
-        event = Event(self.name, len(self.events), time.time(), kind, action, data)
-        self.events.append(event)
-        for subscriber in self.subscribers:
-            subscriber(event)
+        self._events.append((time.time(), kind, action, data))
+        if self.subscribers:
+            (event,) = self.events(len(self._events) - 1)
+            for subscriber in self.subscribers:
+                subscriber(event)
+
+    def events(self, start: int = 0) -> list[Event]:
+        """Return the events so far, from a place in their sequence on."""
+        rows = self._events
+        found: list[Event] = []
+        for seq in range(*slice(start, None).indices(len(rows))):
+            row = rows[seq]
+            if not isinstance(row, Event):
+                at, kind, action, data = row
+                row = rows[seq] = Event(self.name, seq, at, kind, action, data)
+            found.append(row)
+        return found
 
     def new_action(
         self, parent: Action | None, unit: Unit, settings: Settings, inputs: Packed
@@ -124,10 +187,10 @@ class Action:
 
     def _identity(self) -> str:
         """Parent, task and the occurrence among equal calls: the same when the run is repeated."""
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update((self.parent.identity if self.parent else self.run.request.task).encode())
-        digest.update(b"\0" + self.unit.name.encode() + b"\0")
-        for part in (self.inputs.tree, *self.inputs.buffers):
+        caller = self.parent.identity if self.parent else self.run.request.task
+        start = f"{caller}\0{self.unit.name}\0".encode() + _sample(self.inputs.tree)
+        digest = hashlib.blake2b(start, digest_size=16)
+        for part in self.inputs.buffers:
             digest.update(_sample(part))
         call = digest.hexdigest()
         occurrence = self.run.occurrences.get(call, 0)
@@ -137,7 +200,7 @@ class Action:
     def enter(self, phase: Phase, why: str = "") -> None:
         """Go to a phase and say so."""
         self.phase = phase
-        self.run.emit("phase", self.name, attempt=self.attempt, phase=str(phase), why=why)
+        self.run.emit("phase", self.name, attempt=self.attempt, phase=phase.value, why=why)
 
     def tell(self, failure: Failure, *, final: bool) -> None:
         """Say that an attempt failed; ``final`` if no other follows."""
@@ -171,6 +234,8 @@ class Action:
 
 def _sample(part: Any) -> bytes:
     """Return bytes that stand for a part; a large buffer is not read as a whole for this."""
+    if type(part) is bytes and len(part) <= IDENTITY_WHOLE:
+        return len(part).to_bytes(8, "little") + part
     if not isinstance(part, (bytes, bytearray, memoryview)):
         return f"ref {part.id} {part.size}".encode()
     view = memoryview(part).cast("B") if len(part) else memoryview(b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -83,7 +84,18 @@ class Run:
         return self._state.done.result()
 
     async def _wait_aio(self) -> Run:
-        future = asyncio.wrap_future(self._state.done)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def tell() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def ended() -> None:
+            with contextlib.suppress(RuntimeError):  # that loop is closed
+                loop.call_soon_threadsafe(tell)
+
+        self._state.done.when_done(ended)
         try:
             # A kernel cancels an awaiting cell only when the awaited thing ends: so it ticks.
             while not future.done():
@@ -101,17 +113,19 @@ class Run:
             KeyboardInterrupt: the cell was interrupted; nothing of the run is left then.
             EngineError: it was called where it would wait for itself.
         """
+        self._wait()
+        return self
+
+    def _wait(self) -> None:
         if threading.current_thread().name == "flyte-engine":
             raise EngineError("The engine's own thread cannot wait for a run.")
         done = self._state.done
         try:
-            # An exception of the engine's would be a fault of ours and is raised as it is.
-            done.exception()
+            done.wait()
         except KeyboardInterrupt:
             self._engine.cancel(self._state, "it was interrupted")
-            done.exception(ENDING)
+            done.wait(ENDING)
             raise
-        return self
 
     async def _result_aio(self) -> Any:
         await self._wait_aio()
@@ -124,7 +138,7 @@ class Run:
         Raises:
             Exception: what the task raised, with the traceback of the place in the cell.
         """
-        self.wait()
+        self._wait()
         return self._opener.open(self._outcome())
 
     async def _outputs_aio(self) -> Outputs:
@@ -163,7 +177,7 @@ class Run:
 
     def events(self, start: int = 0) -> list[Event]:
         """Return the events so far, from a place in their sequence on."""
-        return self._state.events[start:]
+        return self._state.events(start)
 
     def subscribe(self, callback: Callable[[Event], None], start: int = 0) -> None:
         """Call back, on the engine's thread, with every event from a place on."""
