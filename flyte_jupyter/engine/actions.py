@@ -110,7 +110,7 @@ class Conductor:
 
     async def _end_express(self, action: Action, express: Express, why: str) -> None:
         await express.end()
-        self._finish(action, _aborted(action, why))
+        self.finish(action, _aborted(action, why))
 
     async def close(self) -> None:
         """Abort what runs and end every worker."""
@@ -130,10 +130,32 @@ class Conductor:
         return bool(self._meeting) or (self._admission is not None and self._admission.moves)
 
     def start(self, action: Action) -> None:
-        """Start an action of this target."""
-        run = action.run
+        """Start an action of this target.
+
+        What can be sent at once is sent first, and noted while its worker has it.
+        """
+        if action.parent is not None:
+            action.parent.children.add(action)
+        attempts = self._attempts
+        express = None if attempts is None else attempts.express(action, self)
+        sent = express is not None and express.send_now()
+        self._note(action)
+        if attempts is None:
+            self.follow(action, self._meet_and_run(action))
+            return
+        self._look_at_plan(action, attempts)
+        if express is None:
+            self.follow(action, attempts.run(action))
+            return
+        action.express = express
+        if sent:
+            express.note()
+        else:
+            express.queue()
+
+    def _note(self, action: Action) -> None:
         resources = action.settings.resources
-        run.emit(
+        action.run.emit(
             "action",
             action.name,
             parent=action.parent.name if action.parent else None,
@@ -144,19 +166,6 @@ class Conductor:
             depth=action.depth,
         )
         self._record.action(action)
-        if action.parent is not None:
-            action.parent.children.add(action)
-        if self._attempts is None:
-            self._follow(action, self._meet_and_run(action))
-            return
-        self._look_at_plan(action, self._attempts)
-        action.express = self._attempts.express(
-            action,
-            lambda outcome: self._finish(action, outcome),
-            lambda work: self._follow(action, work),
-        )
-        if action.express is None:
-            self._follow(action, self._attempts.run(action))
 
     def _look_at_plan(self, action: Action, attempts: Attempts) -> None:
         """Record the settings, and say what the target does not honour of them."""
@@ -166,7 +175,7 @@ class Conductor:
             self._noted.add(plan.digest)
             self._say_notes(action)
 
-    def _follow(self, action: Action, work: Coroutine[Any, Any, Outcome]) -> None:
+    def follow(self, action: Action, work: Coroutine[Any, Any, Outcome]) -> None:
         """Let a coroutine find the outcome of an action."""
         action.task = self._spawn(self._outcome_of(action, work))
         action.task.add_done_callback(lambda task: self._ended_unseen(action, task))
@@ -179,7 +188,7 @@ class Conductor:
             outcome = _aborted(action, str(error))
         except Exception as error:
             outcome = _failed(error)
-        self._finish(action, outcome)
+        self.finish(action, outcome)
 
     async def _meet_and_run(self, action: Action) -> Outcome:
         attempts = await self._meet_target()
@@ -196,7 +205,7 @@ class Conductor:
         """End an action whose task was cancelled before its first step, or failed in the last."""
         if action.outcome is None:
             error = None if task.cancelled() else task.exception()
-            self._finish(action, _failed(error) if error else _aborted(action, ""))
+            self.finish(action, _failed(error) if error else _aborted(action, ""))
 
     async def _meet_target(self) -> Attempts:
         self._meeting += 1
@@ -236,7 +245,8 @@ class Conductor:
             self._abort(child, f"{action.unit.name}, which called it, has ended")
         return [c.task for c in children if c.task is not None and not c.task.done()]
 
-    def _finish(self, action: Action, outcome: Outcome) -> None:
+    def finish(self, action: Action, outcome: Outcome) -> None:
+        """End an action, once nothing of it runs any more."""
         action.outcome = outcome
         left = self._end_children(action)
         if left:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from flyte_jupyter.engine.admission import Admission, Claim, Need
 from flyte_jupyter.engine.carrier import Attempt, Carrier
 from flyte_jupyter.engine.events import Phase
-from flyte_jupyter.engine.express import Express
+from flyte_jupyter.engine.express import Ends, Express
 from flyte_jupyter.engine.plans import Plan, Plans
 from flyte_jupyter.engine.record import Recorder
 from flyte_jupyter.engine.run import Action, Failure, Outcome
@@ -62,25 +61,17 @@ class Attempts:
         self._check: asyncio.TimerHandle | None = None
         self._looking = False
 
-    def express(
-        self,
-        action: Action,
-        done: Callable[[Outcome], None],
-        follow: Callable[[Coroutine[Any, Any, Outcome]], None],
-    ) -> Express | None:
-        """Start an action without a task of its own, unless it must be prepared or is hurried.
+    def express(self, action: Action, ends: Ends) -> Express | None:
+        """Return an action as one without a task, unless it must be prepared or is hurried.
 
         Args:
             action: the action.
-            done: called with its outcome.
-            follow: called with a coroutine that finds the outcome, where more is to be done.
+            ends: told of its outcome, or given a coroutine that finds it.
         """
         plan = self.plans.of(action)
         if plan.refusal is not None or plan.hurried or not self.plans.is_prepared(plan):
             return None
-        express = Express(self, action, plan, done, follow)
-        express.start()
-        return express
+        return Express(self, action, plan, ends)
 
     async def resume(self, attempt: Attempt, frame: Frame | None) -> Outcome:
         """Return how an action ends whose first attempt was answered with more than success."""

@@ -110,6 +110,7 @@ class Carrier:
                 self.leave(action, claim)
                 raise
         attempt = self.begin(action, plan, claim, hand)
+        self.note(attempt)
         answer = attempt.wait()
         self.send(attempt)
         limit = plan.max_runtime
@@ -140,12 +141,15 @@ class Carrier:
         return plan.shelf
 
     def begin(self, action: Action, plan: Plan, claim: Claim, hand: Hand) -> Attempt:
-        """Note that an attempt begins on a worker."""
+        """Return a new attempt on a worker, which it is known to from now on."""
         attempt = Attempt(action, plan, claim, hand)
         hand.calls[attempt.number] = attempt
-        action.enter(Phase.RUNNING)
-        self._record.attempt(action, hand.label)
         return attempt
+
+    def note(self, attempt: Attempt) -> None:
+        """Say and record that an attempt has begun."""
+        attempt.action.enter(Phase.RUNNING)
+        self._record.attempt(attempt.action, attempt.hand.label)
 
     def send(self, attempt: Attempt) -> None:
         """Send the call, and the code if the worker lacks it."""

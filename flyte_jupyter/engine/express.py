@@ -7,8 +7,8 @@ coroutine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flyte_jupyter.engine.carrier import Attempt
 from flyte_jupyter.engine.events import Phase
@@ -21,64 +21,89 @@ from flyte_jupyter.wire.frames import Frame, Kind
 if TYPE_CHECKING:
     from flyte_jupyter.engine.attempts import Attempts
 
-__all__ = ["Express"]
+__all__ = ["Ends", "Express"]
+
+
+class Ends(Protocol):
+    """Who is told how an action goes on."""
+
+    def finish(self, action: Action, outcome: Outcome) -> None:
+        """End the action."""
+
+    def follow(self, action: Action, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Let a coroutine find its outcome."""
 
 
 class Express:
-    """One action on its way.
+    """One action on its way: :meth:`send_now`, then :meth:`note` or :meth:`queue`.
 
     Args:
         attempts: what it is one of.
         action: the action.
         plan: how it is run.
-        done: called with its outcome.
-        follow: called with a coroutine that finds the outcome, where more is to be done.
+        ends: told of its outcome, or given a coroutine that finds it.
     """
 
-    def __init__(
-        self,
-        attempts: Attempts,
-        action: Action,
-        plan: Plan,
-        done: Callable[[Outcome], None],
-        follow: Callable[[Coroutine[Any, Any, Outcome]], None],
-    ) -> None:
+    __slots__ = ("_action", "_attempt", "_attempts", "_claim", "_decision", "_ends", "_plan")
+
+    def __init__(self, attempts: Attempts, action: Action, plan: Plan, ends: Ends) -> None:
         self._attempts = attempts
         self._action = action
         self._plan = plan
-        self._done = done
-        self._follow = follow
+        self._ends = ends
         self._claim = attempts.claim(action, plan.need)
         self._decision = False
         self._attempt: Attempt | None = None
 
-    def start(self) -> None:
-        """Send the action if there is room, or queue it."""
-        action, admission = self._action, self._attempts.admission
+    def send_now(self) -> bool:
+        """Send the action if there is room and a worker for it; say whether it was sent."""
+        action, attempts, claim = self._action, self._attempts, self._claim
         action.attempt = 1
-        action.claim = self._claim
-        if admission.enter_now(self._claim):
-            self._decided(None)
+        action.claim = claim
+        if not attempts.admission.enter_now(claim):
+            return False
+        self._decision = True
+        return self._send()
+
+    def _send(self) -> bool:
+        carrier = self._attempts.carrier
+        hand = carrier.ready(self._plan, self._claim)
+        if hand is None:
+            return False
+        attempt = self._attempt = carrier.begin(self._action, self._plan, self._claim, hand)
+        attempt.on_answer = self._answered
+        carrier.send(attempt)
+        return True
+
+    def note(self) -> None:
+        """Note that the action was sent."""
+        assert self._attempt is not None
+        self._attempts.carrier.note(self._attempt)
+
+    def queue(self) -> None:
+        """Queue the action, or have a worker waited for."""
+        if self._decision:
+            self._go_on()
             return
+        action, admission = self._action, self._attempts.admission
         admission.enter(self._claim, self._decided)
         if not self._decision:
             action.enter(Phase.WAITING, admission.why(self._claim))
             self._attempts.look_for_endless_waits()
 
+    def _go_on(self) -> None:
+        attempts, action = self._attempts, self._action
+        self._ends.follow(action, attempts.go_on(action, self._plan, self._claim))
+
     def _decided(self, refusal: AdmissionError | None) -> None:
         self._decision = True
         if refusal is not None:
             failure = failure_of(refusal)
-            self._done(Outcome(failure.phase, failure=failure))
-            return
-        carrier = self._attempts.carrier
-        hand = carrier.ready(self._plan, self._claim)
-        if hand is None:
-            self._follow(self._attempts.go_on(self._action, self._plan, self._claim))
-            return
-        self._attempt = carrier.begin(self._action, self._plan, self._claim, hand)
-        self._attempt.on_answer = self._answered
-        carrier.send(self._attempt)
+            self._ends.finish(self._action, Outcome(failure.phase, failure=failure))
+        elif self._send():
+            self.note()
+        else:
+            self._go_on()
 
     def _answered(self, frame: Frame | None) -> None:
         attempt = self._attempt
@@ -87,9 +112,9 @@ class Express:
             packed = attempt.hand.peer.value(frame)
             if packed.complete:
                 self._attempts.carrier.release(attempt)
-                self._done(Outcome(Phase.SUCCEEDED, packed))
+                self._ends.finish(self._action, Outcome(Phase.SUCCEEDED, packed))
                 return
-        self._follow(self._attempts.resume(attempt, frame))
+        self._ends.follow(self._action, self._attempts.resume(attempt, frame))
 
     async def end(self) -> None:
         """Abort it: out of the queue, or out of its worker, where user code may clean up."""

@@ -18,7 +18,8 @@ READ = 256 * 1024
 # no more than 253 descriptors travel at once
 MOST_DESCRIPTORS = 253
 _SPACE = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
-_FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_FLAGS = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+_TRUNCATED = int(socket.MSG_CTRUNC)
 
 
 class SocketTransport(asyncio.Transport):
@@ -124,7 +125,7 @@ class SocketTransport(asyncio.Transport):
             return
         if ancillary:
             self._descriptors(ancillary)
-        if flags & socket.MSG_CTRUNC:
+        if flags & _TRUNCATED:
             self._lose(OSError("Descriptors were lost: this process has too many open."))
         elif size:
             self._protocol.data_received(self._view[:size])  # type: ignore[arg-type]

@@ -16,12 +16,11 @@ buffers. A slot is one of
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 from flyte_jupyter.errors import ProtocolError
-from flyte_jupyter.wire.frames import CHUNK, Frame, dump_json
+from flyte_jupyter.wire.frames import CHUNK, Frame, dump_json, load_json
 from flyte_jupyter.wire.values import Encoded, Ref
 
 __all__ = [
@@ -39,8 +38,6 @@ __all__ = [
 ]
 
 INLINE_BUFFER = 64 * 1024
-
-_load_json = json.JSONDecoder().decode
 
 Part = Union[bytes, bytearray, memoryview, Ref]
 
@@ -95,7 +92,7 @@ def unpack(packed: Packed, open_ref: Any = None) -> Encoded:
             raise ProtocolError("The tree of a value lies elsewhere and nothing can open it.")
         tree = open_ref(tree)
     try:
-        return Encoded(_load_json(str(tree, "utf-8")), list(packed.buffers))
+        return Encoded(load_json(str(tree, "utf-8")), list(packed.buffers))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"The tree of a value is no JSON: {error}.") from None
 

@@ -14,7 +14,16 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Union
 
 from flyte_jupyter.errors import ProtocolError
 
-__all__ = ["CHUNK", "PROTOCOL", "Frame", "FrameDecoder", "Kind", "dump_json", "encode_frame"]
+__all__ = [
+    "CHUNK",
+    "PROTOCOL",
+    "Frame",
+    "FrameDecoder",
+    "Kind",
+    "dump_json",
+    "encode_frame",
+    "load_json",
+]
 
 PROTOCOL = 1
 CHUNK = 256 * 1024
@@ -24,7 +33,7 @@ MAX_BUFFERS = 4096
 SMALL = 4096
 
 _PREFIX = struct.Struct("<BBHIIII")
-_load_json = json.JSONDecoder().decode
+_decoder = json.JSONDecoder()
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -51,6 +60,16 @@ def _dumper() -> Callable[[Any], str]:
 
 
 dump_json = _dumper()
+
+
+def load_json(text: str) -> Any:
+    """Return what a text says; what `dump_json` wrote is read without a look for spaces.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    value, end = _decoder.raw_decode(text)
+    return value if end == len(text) else _decoder.decode(text)
 
 
 class Kind:
@@ -170,7 +189,7 @@ class FrameDecoder:
         header: dict[str, Any] = {}
         if header_length:
             try:
-                header = _load_json(str(pending[at : at + header_length], "utf-8"))
+                header = load_json(str(pending[at : at + header_length], "utf-8"))
             except (ValueError, RecursionError) as error:
                 raise ProtocolError(f"The header of a frame is no JSON: {error}.") from None
             if type(header) is not dict:

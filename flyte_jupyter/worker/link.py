@@ -32,7 +32,8 @@ __all__ = ["Link"]
 READ = 512 * 1024
 WINDOW = 4
 SPACE = socket.CMSG_SPACE(253 * array.array("i").itemsize)
-FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+FLAGS = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+TRUNCATED = int(socket.MSG_CTRUNC)
 # milliseconds between two looks at what of the segments is not needed any more
 TIDY = 5000.0
 
@@ -301,7 +302,7 @@ class Link:
                     fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
             if self._channel is not None:
                 self._channel.arrived(fds)
-        if flags & socket.MSG_CTRUNC:
+        if flags & TRUNCATED:
             raise OSError("Descriptors were lost: this process has too many open.")
         return self._view[:size]
 
