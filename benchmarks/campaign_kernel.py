@@ -167,18 +167,21 @@ def rest(times: int) -> None:
 def announce(up: threading.Event, main: int) -> None:
     """Print that a run is up once the main thread waits for it: then it may be interrupted."""
     up.wait()
-    while not waits(sys._current_frames()[main]):
-        time.sleep(0.001)
+    before = None
+    while (place := waiting(sys._current_frames()[main])) is None or place != before:
+        before = place
+        time.sleep(0.01)
     print("up", flush=True)
 
 
-def waits(frame: types.FrameType | None) -> bool:
-    """Say whether a stack waits for the end of something."""
+def waiting(frame: types.FrameType | None) -> tuple[int, int] | None:
+    """Return where a stack stands if it is inside of the wait for a run."""
+    place = (id(frame), frame.f_lasti) if frame else None
     while frame is not None:
-        if frame.f_globals["__name__"] == "concurrent.futures._base":
-            return True
+        if frame.f_globals["__name__"] == flyte.Run.__module__:
+            return place
         frame = frame.f_back
-    return False
+    return None
 
 
 if __name__ == "__main__":
