@@ -119,10 +119,12 @@ def _is_current(collector: Collector) -> bool:
             or function.__kwdefaults__ is not kwdefaults
         ):
             return False
-    if any(not _same_items(vars(holder), items) for holder, items in collector.holders):
-        return False
-    if any(cell_value(cell) is not value for cell, value in collector.cells):
-        return False
+    for holder, items in collector.holders:
+        if not _same_items(vars(holder), items):
+            return False
+    for cell, value in collector.cells:
+        if cell_value(cell) is not value:
+            return False
     return _values_are_current(collector) and _files_are_current(collector.imports.stamps)
 
 

@@ -13,6 +13,7 @@ from flyte_jupyter.engine.carrier import Attempt
 from flyte_jupyter.engine.express import Express
 from flyte_jupyter.engine.failures import failure_of
 from flyte_jupyter.engine.journal import Journal
+from flyte_jupyter.engine.plans import Plan
 from flyte_jupyter.engine.record import Recorder
 from flyte_jupyter.engine.request import Unit
 from flyte_jupyter.engine.run import Action, Outcome, RunState
@@ -137,13 +138,15 @@ class Conductor:
         if action.parent is not None:
             action.parent.children.add(action)
         attempts = self._attempts
-        express = None if attempts is None else attempts.express(action, self)
-        sent = express is not None and express.send_now()
-        self._note(action)
         if attempts is None:
+            self._note(action, None)
             self.follow(action, self._meet_and_run(action))
             return
-        self._look_at_plan(action, attempts)
+        plan = attempts.plans.of(action)
+        express = attempts.express(action, plan, self)
+        sent = express is not None and express.send_now()
+        self._note(action, plan.digest)
+        self._say_notes(action, plan)
         if express is None:
             self.follow(action, attempts.run(action))
             return
@@ -153,7 +156,7 @@ class Conductor:
         else:
             express.queue()
 
-    def _note(self, action: Action) -> None:
+    def _note(self, action: Action, plan: str | None) -> None:
         resources = action.settings.resources
         action.run.emit(
             "action",
@@ -165,15 +168,7 @@ class Conductor:
             resources="" if resources is None else str(resources),
             depth=action.depth,
         )
-        self._record.action(action)
-
-    def _look_at_plan(self, action: Action, attempts: Attempts) -> None:
-        """Record the settings, and say what the target does not honour of them."""
-        plan = attempts.plans.of(action)
-        self._record.plan(action, plan.digest)
-        if plan.digest not in self._noted:
-            self._noted.add(plan.digest)
-            self._say_notes(action)
+        self._record.action(action, plan)
 
     def follow(self, action: Action, work: Coroutine[Any, Any, Outcome]) -> None:
         """Let a coroutine find the outcome of an action."""
@@ -192,7 +187,9 @@ class Conductor:
 
     async def _meet_and_run(self, action: Action) -> Outcome:
         attempts = await self._meet_target()
-        self._look_at_plan(action, attempts)
+        plan = attempts.plans.of(action)
+        self._record.plan(action, plan.digest)
+        self._say_notes(action, plan)
         return await attempts.run(action)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -225,7 +222,11 @@ class Conductor:
             )
         return self._attempts
 
-    def _say_notes(self, action: Action) -> None:
+    def _say_notes(self, action: Action, plan: Plan) -> None:
+        """Say what the target does not honour of the settings."""
+        if plan.digest in self._noted:
+            return
+        self._noted.add(plan.digest)
         for field, capability in self.target.capabilities(action.settings).items():
             if capability.honour is Honour.HONOURED or not capability.note:
                 continue

@@ -61,14 +61,14 @@ class Attempts:
         self._check: asyncio.TimerHandle | None = None
         self._looking = False
 
-    def express(self, action: Action, ends: Ends) -> Express | None:
+    def express(self, action: Action, plan: Plan, ends: Ends) -> Express | None:
         """Return an action as one without a task, unless it must be prepared or is hurried.
 
         Args:
             action: the action.
+            plan: how it is run.
             ends: told of its outcome, or given a coroutine that finds it.
         """
-        plan = self.plans.of(action)
         if plan.refusal is not None or plan.hurried or not self.plans.is_prepared(plan):
             return None
         return Express(self, action, plan, ends)

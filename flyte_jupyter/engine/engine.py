@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import importlib
 import json
+import os
 import threading
 import time
 import weakref
@@ -54,6 +55,8 @@ class Engine:
         self._said: set[str] = set()
         self._messages: deque[Callable[[], None]] = deque()
         self._bell = Bell()
+        self._process = os.getpid()
+        self._open = True
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="flyte-engine", daemon=True)
@@ -69,6 +72,7 @@ class Engine:
             self.journal = Journal(self._state, self._loop)
         except BaseException as error:
             self._failure = error
+            self._open = False
             self._started.set()
             return
         asyncio.set_event_loop(self._loop)
@@ -78,6 +82,7 @@ class Engine:
         try:
             self._loop.run_forever()
         finally:
+            self._open = False
             self.journal.close()
             self._loop.close()
             self._bell.close()
@@ -110,7 +115,8 @@ class Engine:
     @property
     def alive(self) -> bool:
         """True until :meth:`close`."""
-        return self._thread.is_alive()
+        # a fork has the object, but not the thread
+        return self._open and os.getpid() == self._process
 
     def has_met(self, targets: Iterable[str]) -> bool:
         """Return whether one of these targets was used."""

@@ -42,8 +42,8 @@ class Recorder:
         self._told = False
         self._logs: dict[tuple[str, str, int], dict[str, TextIO]] = {}
 
-    def action(self, action: Action) -> None:
-        """Record a new action with its inputs."""
+    def action(self, action: Action, plan: str | None) -> None:
+        """Record a new action with its inputs, and with its settings if they are known."""
         inputs = self._small(action.inputs)
         if inputs is None:
             self._write_behind(action, action.inputs, "inputs")
@@ -58,7 +58,10 @@ class Recorder:
             phase=action.phase,
             created=action.created,
             inputs=inputs,
+            spec=plan,
         )
+        if plan is not None:
+            self.journal.spec(plan, lambda: to_plain(action.settings))
 
     def plan(self, action: Action, digest: str) -> None:
         """Record under which settings an action runs."""

@@ -121,7 +121,6 @@ def request_of(
     unit: Unit, short_name: str, capsule: Capsule, inputs: Packed | None, context: RunContext
 ) -> RunRequest:
     """Return the message for a run of a unit and of all tasks that it may call."""
-    config = session.config()
 
     def target_of(one: Unit) -> str:
         named = context.target or one.settings.target or session.default_target()
@@ -148,13 +147,25 @@ def request_of(
         targets={name: one for name, one in targets.items() if one != targets[unit.name]},
         units=units,
         inputs=inputs,
-        options=RunOptions(
-            oversize=config.oversize,
-            pickle=config.pickle,
-            labels=context.labels,
-            project=config.project,
-        ),
+        options=_options(context.labels),
     )
+
+
+def _options(labels: Mapping[str, str]) -> RunOptions:
+    """Return what holds for every action of a run: the same object while nothing else is said."""
+    config = session.config()
+    known = _known_options.get("last")
+    if known is not None and known[0] is config and not labels:
+        return known[1]
+    options = RunOptions(
+        oversize=config.oversize, pickle=config.pickle, labels=labels, project=config.project
+    )
+    if not labels:
+        _known_options["last"] = config, options
+    return options
+
+
+_known_options: dict[str, tuple[session.Config, RunOptions]] = {}
 
 
 def _declared(task: Task) -> Task:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["bind", "spread"]
 
+# inspect's kinds are numbers: POSITIONAL_ONLY and POSITIONAL_OR_KEYWORD
+_BY_PLACE = {0, 1}
+
 
 def bind(
     name: str, signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -30,6 +33,11 @@ def bind(
     Raises:
         InputError: an argument too many, an unknown or a missing one.
     """
+    parameters = signature.parameters
+    if not kwargs and len(args) == len(parameters):
+        kinds = {parameter.kind for parameter in parameters.values()}
+        if kinds <= _BY_PLACE:
+            return dict(zip(parameters, args))
     try:
         return dict(signature.bind(*args, **kwargs).arguments)
     except TypeError:
