@@ -249,7 +249,8 @@ def test_a_thousand_calls_in_one_gather(cell: Any) -> None:
     run = flyte.run(book.parent, 1000)
     assert run.outputs() == (499_500,)
     assert len(run.actions) == 1001
-    assert [e.seq for e in run.events()] == list(range(len(run.events())))
+    events = run.events()  # workers that end later still add what they have used
+    assert [e.seq for e in events] == list(range(len(events)))
 
 
 def test_the_body_goes_on_while_its_calls_are_on_their_way(cell: Any, tmp_path: Path) -> None:
