@@ -26,6 +26,8 @@ ANSWER_SECONDS = 60.0
 KNOCK_SECONDS = 5.0
 # the first version of the API that can build with BuildKit
 BUILDKIT = (1, 39)
+WANTS_TLS = "HTTP request to an HTTPS server"
+UNASKED = "1.24"
 OTHER_ENGINE = "DOCKER_HOST or 'docker context use' name another engine."
 
 
@@ -52,12 +54,13 @@ class Daemon:
     Attributes:
         api: the client, for one thread at a time; `fresh` makes one for another thread.
         url: address of the engine.
+        endpoint: the address with all that it takes to get in there.
     """
 
     def __init__(self, endpoint: Endpoint, api: Any) -> None:
         self.api = api
         self.url = endpoint.url
-        self._endpoint = endpoint
+        self.endpoint = self._endpoint = endpoint
         self._folders: bool | None = None
 
     @property
@@ -90,6 +93,8 @@ class Daemon:
     @property
     def id(self) -> str:
         """What tells this engine from others, over restarts."""
+        if self.podman:  # which makes up another one for each question
+            return f"{self.info.get('Name')}:{self.info.get('DockerRootDir')}"
         return str(self.info.get("ID") or self.url)
 
     @property
@@ -289,19 +294,34 @@ def _client(place: Endpoint, version: str | None, seconds: float | None) -> Any:
 
     from flyte_jupyter.daemon.failures import explained
 
-    given: dict[str, Any] = {"timeout": seconds}
+    # a version that is known is not asked for
+    given: dict[str, Any] = {"timeout": seconds, "version": version or UNASKED}
     try:
         if place.ca or place.cert:
             pair = (place.cert, place.key) if place.cert and place.key else None
             given["tls"] = TLSConfig(client_cert=pair, ca_cert=place.ca, verify=place.verify)
         if place.url.startswith("ssh://"):
             given["use_ssh_client"] = True
-        return APIClient(place.url, version=version, **given)
-    except (DockerException, RequestException, OSError, ValueError) as error:
+        client = APIClient(place.url, **given)
+        # certificates and proxies that are meant for the web do not lead to an engine
+        client.trust_env = False
+        if version is None:
+            client._version = client.version(api_version=False)["ApiVersion"]
+        return client
+    except (DockerException, RequestException, OSError, ValueError, LookupError) as error:
         cause = explained(error)
+        evidence = cause.evidence or (cause.sentence,)
+        if any(WANTS_TLS in line for line in evidence):
+            raise TargetError(
+                f"The Docker engine at {place.url}{_named(place)} lets in only who has its "
+                "certificates.",
+                evidence=evidence,
+                remedy="Set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH to the folder of ca.pem, "
+                "cert.pem and key.pem, or make a context of them: docker context create.",
+            ) from None
         raise TargetError(
             f"The Docker engine at {place.url}{_named(place)} does not answer as one.",
-            evidence=cause.evidence or (cause.sentence,),
+            evidence=evidence,
             remedy=f"Check it with 'docker version'; {OTHER_ENGINE}",
         ) from None
 

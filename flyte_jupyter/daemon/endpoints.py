@@ -86,7 +86,9 @@ def _address(text: str, origin: str, environ: Mapping[str, str]) -> Endpoint:
     folder = environ.get("DOCKER_CERT_PATH") or (str(_settings(environ)) if verify else "")
     if not folder or url.startswith("ssh://"):
         return Endpoint(url, origin)
-    ca, cert, key = (os.path.join(folder, f"{name}.pem") for name in ("ca", "cert", "key"))
+    ca, cert, key = (
+        os.path.abspath(os.path.join(folder, f"{name}.pem")) for name in ("ca", "cert", "key")
+    )
     return Endpoint(url, origin, ca, cert, key, verify)
 
 

@@ -94,6 +94,9 @@ class Relay:
         control: the near control socket.
         stream: the near stream of frames.
         patience: seconds without a word of the far side after which it counts as gone.
+
+    Attributes:
+        silent: whether it has ended for that.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class Relay:
         self._write_fd = write_fd
         self._patience = patience
         self._heard = time.monotonic()
+        self.silent = False
         self._near: Dict[bytes, socket.socket] = {CONTROL: control, STREAM: stream}
         self._waiting: Dict[bytes, bytearray] = {CONTROL: bytearray(), STREAM: bytearray()}
         self._ending: Dict[bytes, bool] = {CONTROL: False, STREAM: False}
@@ -149,6 +153,7 @@ class Relay:
         elif not listening:
             self._heard = time.monotonic()  # who is not listened to is not silent
         elif self._patience is not None and time.monotonic() - self._heard >= self._patience:
+            self.silent = True
             return False
         for channel in (STREAM, CONTROL):
             near = self._near.get(channel)

@@ -34,7 +34,7 @@ class Ends:
         self._pieces = Pieces()
         self._heard = []
         self.over = self.failed = None
-        relay = Relay(far.fileno(), far.fileno(), control, stream, patience)
+        self.relay = relay = Relay(far.fileno(), far.fileno(), control, stream, patience)
         if hand_over is not None:
             relay.hand_over(hand_over)
 
@@ -274,6 +274,7 @@ def test_a_kernel_that_is_silent_for_long_is_gone(ends):
     start = time.monotonic()
     both = ends(patience=0.3)
     assert both.ended() is False
+    assert both.relay.silent
     assert time.monotonic() - start >= 0.3
 
 

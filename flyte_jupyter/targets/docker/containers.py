@@ -34,6 +34,9 @@ class Container:
         kill: ends the container at once; may be called more than once.
         state: asks the engine what it knows of the container, ``None`` where it knows nothing.
         engine_lost: gives a future that is done once the engine is not heard of any more.
+
+    Attributes:
+        started: whether the engine has started it.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Container:
         self._stream: socket.socket | None = None
         self._attached: Attached | None = None
         self._killed = False
+        self.started = False
         self._events: list[str] = []
         self.said: Callable[[], str] = str
         self._closing: list[Callable[[], None]] = []

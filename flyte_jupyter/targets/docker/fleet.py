@@ -74,8 +74,8 @@ class Fleet:
             await asyncio.to_thread(self._events.listen)
         except OSError as error:
             raise self._explained(error, "") from None
-        if self._daemon.socket_path is not None:
-            self._janitor = Janitor(self._daemon.socket_path, self._way.folders)
+        self._janitor = Janitor(self._daemon.endpoint, self._way.folders)
+        self._spawn(self._call(self._launcher.clear))
 
     def take_in(self, image: ContainerImage) -> None:
         """Have what every worker imports compiled for the Python of an image, once and behind."""
@@ -102,6 +102,7 @@ class Fleet:
         if stream is None:
             self._containers.pop(name, None)
             return
+        container.started = True
         stream.close()
         if await container.died == 0:
             note_compiled(image.version)
@@ -196,6 +197,7 @@ class Fleet:
             self._containers.pop(name, None)
             ticket.drop()
             raise self._explained(error, image.reference) from None
+        container.started = True
         try:
             return container, await ticket.meet(container, stream)
         except BaseException:
@@ -264,7 +266,8 @@ class Fleet:
             except (FlyteError, OSError):
                 pause = min(2 * pause, LONGEST_PAUSE)
         for name, container in list(self._containers.items()):
-            if await container.state() is None:
+            # what is being created now is not there yet
+            if container.started and await container.state() is None:
                 self._happened(name, "destroy", {})
 
     def _spawn(self, work: Any) -> None:
@@ -277,7 +280,7 @@ class Fleet:
         from requests.exceptions import RequestException
 
         # what cannot be ended because the engine is gone ends by itself
-        with contextlib.suppress(DockerException, RequestException):
+        with contextlib.suppress(DockerException, RequestException, FlyteError, OSError):
             return await self._loop.run_in_executor(self._launcher.calls, function, *args)
 
     async def close(self) -> None:

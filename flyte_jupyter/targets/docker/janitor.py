@@ -13,25 +13,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
+from flyte_jupyter.daemon.endpoints import Endpoint
 from flyte_jupyter.daemon.labels import OWNER
 from flyte_jupyter.store.owners import owner
 
 __all__ = ["Janitor"]
 
 PROGRAM = """\
-import http.client, json, os, select, shutil, socket, sys, time
+import http.client, json, os, select, shutil, sys, time
 from urllib.parse import quote
 told = json.loads(sys.argv[1])
 
-class Engine(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
-        self.sock.connect(told["engine"])
-
 def ask(method, path):
-    engine = Engine("docker")
+    from flyte_jupyter.daemon.dial import dial
+    from flyte_jupyter.daemon.endpoints import Endpoint
+
+    engine = http.client.HTTPConnection("docker")
+    engine.sock = dial(Endpoint(**told["engine"]), 20)
     try:
         engine.request(method, path)
         return engine.getresponse().read()
@@ -56,6 +56,7 @@ if select.select([0], [], [], 0)[0] and os.read(0, 1):
     sys.exit()  # the kernel has left nothing
 for folder in told["folders"]:
     shutil.rmtree(folder, ignore_errors=True)
+sys.path[:] = told["path"]
 clean, until = 0, time.monotonic() + 60
 while clean < 3 and time.monotonic() < until:
     try:
@@ -70,16 +71,17 @@ class Janitor:
     """Waits for the end of this process.
 
     Args:
-        engine: path of the engine's socket.
+        engine: where it listens.
         folders: removed, if they are there.
     """
 
-    def __init__(self, engine: str, folders: Sequence[str]) -> None:
+    def __init__(self, engine: Endpoint, folders: Sequence[str]) -> None:
         told = {
-            "engine": engine,
+            "engine": asdict(engine),
             "label": f"{OWNER}={owner()}",
             "kernel": os.getpid(),
             "folders": list(folders),
+            "path": [os.path.abspath(place) for place in sys.path],
         }
         self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", PROGRAM, json.dumps(told)],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from flyte_jupyter.daemon.labels import OWNER
 from flyte_jupyter.images.packages import PACKAGES
 from flyte_jupyter.wire.relay import CONTROL, MARK
 
@@ -36,6 +38,8 @@ SCRATCH = "/tmp/task"
 # Seconds without a word of the kernel after which a container elsewhere ends: a laptop that sleeps
 # is not dead.
 PATIENCE = 600
+# A container that was created so many seconds ago, whoever did it, is not started any more.
+UNSTARTED = 3600
 
 # The current folder is no place to import from. The packages of the environment come after the
 # standard library and before what the image has of its own, and their .pth files are read.
@@ -161,6 +165,13 @@ class Launcher:
         except APIError as error:
             if error.status_code not in (404, 409):
                 raise
+
+    def clear(self) -> None:
+        """Remove what kernels have created and not come to start, on whatever machine."""
+        created = {"label": OWNER, "status": "created"}
+        for each in self.api().containers(all=True, filters=created):
+            if each["Created"] <= time.time() - UNSTARTED:
+                self.remove(each["Id"])
 
     def state(self, name: str) -> Mapping[str, Any] | None:
         """Return what the engine knows of a container, ``None`` if it has or is none."""

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -25,9 +25,11 @@ class SecondEngine:
 
     Args:
         size: of the disk that it has, as ``mount`` takes it; ``""`` for a folder on the machine's.
+        arguments: given to it beside these; those of its next start are in the attribute.
     """
 
-    def __init__(self, size: str = "") -> None:
+    def __init__(self, size: str = "", arguments: Sequence[str] = ()) -> None:
+        self.arguments = tuple(arguments)
         # the addresses of sockets are short
         self._home = Path(tempfile.mkdtemp(prefix="fjt-", dir="/tmp"))
         self._data = self._home / "data"
@@ -65,6 +67,7 @@ class SecondEngine:
                 "--iptables=false",
                 "--ip-masq=false",
                 "--shutdown-timeout=1",
+                *self.arguments,
             ],
             stdout=self._log,
             stderr=self._log,
