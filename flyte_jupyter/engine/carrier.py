@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flyte_jupyter.diagnose import ExitRecord
@@ -23,6 +25,8 @@ from flyte_jupyter.wire.frames import Frame, Kind
 __all__ = ["Attempt", "Carrier"]
 
 GRACE = 0.5
+# seconds that a worker may take from its start to its hello, where the time of a call is limited
+STARTING = 60.0
 
 
 class Attempt:
@@ -114,10 +118,10 @@ class Carrier:
         answer = attempt.wait()
         self.send(attempt)
         limit = plan.max_runtime
-        if limit and hand.worker is not None and plan.policy is None:
-            hand.worker.deadline(limit + GRACE)
         try:
-            async with asyncio.timeout(limit or None):
+            async with asyncio.timeout(limit + STARTING if limit else None) as clock:
+                if limit:
+                    hand.peer.when_greeted(partial(self._start_clock, attempt, clock))
                 frame = await answer
         except TimeoutError:
             await self._kill(attempt)
@@ -132,6 +136,14 @@ class Carrier:
             await self.interrupt(attempt)
             raise
         return await self.conclude(attempt, frame)
+
+    def _start_clock(self, attempt: Attempt, clock: asyncio.Timeout) -> None:
+        """Let the time of an attempt run: its worker is there, and takes it now."""
+        limit, worker = attempt.plan.max_runtime, attempt.hand.worker
+        with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+            clock.reschedule(asyncio.get_running_loop().time() + limit)
+            if worker is not None and attempt.plan.policy is None:
+                worker.deadline(limit + GRACE)
 
     def _shelf(self, plan: Plan, claim: Claim) -> Any:
         if claim.devices:

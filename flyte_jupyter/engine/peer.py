@@ -55,6 +55,7 @@ class Peer(asyncio.Protocol):
         self._channel: Channel | None = None
         self._held: list[tuple[int, int, dict[str, Any], Packed | None, list[str]]] | None = None
         self._greeted = False
+        self._waiting_for_hello: list[Callable[[], None]] = []
         self._sent = False
 
     # asyncio's side
@@ -127,8 +128,18 @@ class Peer(asyncio.Protocol):
                 self.send(kind, call, header)
             else:
                 self.send_value(kind, call, header, packed, offered)
+        waiting, self._waiting_for_hello = self._waiting_for_hello, []
+        for callback in waiting:
+            callback()
         if self._sent:
             self._tell_segments()  # otherwise with the first frame, as an idle worker rehearses
+
+    def when_greeted(self, callback: Callable[[], None]) -> None:
+        """Call back once the worker has said hello, now if it has."""
+        if self.hello is None:
+            self._waiting_for_hello.append(callback)
+        else:
+            callback()
 
     def _map(self, frame: Frame) -> None:
         if self._channel is None:
