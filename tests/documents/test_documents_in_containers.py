@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from document_accounts import ACCOUNTS, only
+from document_accounts import ACCOUNTS, BY_NAME, only
 
 each = pytest.mark.parametrize("played", ACCOUNTS, indirect=True, ids=lambda a: a.name)
 on_docker = pytest.mark.parametrize("target", ["docker"], indirect=True, scope="module")
@@ -73,3 +73,19 @@ def test_an_environment_has_the_packages_that_its_image_adds(played: Any) -> Non
     packages = {name: kernel.value(f"places[{name!r}]['packages']") for name in ("ml_env", "light")}
     assert {"pandas", "scikit-learn"} <= set(packages["ml_env"])
     assert not {"pandas", "scikit-learn"} & set(packages["light"])
+
+
+@on_docker
+def test_a_block_that_asks_for_accelerators_is_explained_without_any(
+    documents: Any, kernel: Any
+) -> None:
+    account = BY_NAME["depends-on"]
+    for source in (*account.preamble, documents[account.digest].python[0]):
+        kernel.does(source)
+    explained = kernel.does("%flyte_explain train_model").shown.splitlines()
+    assert "    image = pytorch:latest  (environment)" in explained
+    assert any(line.endswith("gpu A100:2  (environment)") for line in explained)
+    assert "  on docker" in explained
+    kernel.does("from flyte_jupyter.spec.graph import waves")
+    plan = kernel.value("[[each.name for each in wave] for wave in waves([ml_env, base_env])]")
+    assert plan == [["base-utils"], ["ml-training"]]
