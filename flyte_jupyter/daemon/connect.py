@@ -296,13 +296,17 @@ def _client(place: Endpoint, version: str | None, seconds: float | None) -> Any:
 
     # a version that is known is not asked for
     given: dict[str, Any] = {"timeout": seconds, "version": version or UNASKED}
+    by_ssh = place.url.startswith("ssh://")
     try:
         if place.ca or place.cert:
             pair = (place.cert, place.key) if place.cert and place.key else None
             given["tls"] = TLSConfig(client_cert=pair, ca_cert=place.ca, verify=place.verify)
-        if place.url.startswith("ssh://"):
-            given["use_ssh_client"] = True
-        client = APIClient(place.url, **given)
+        if by_ssh:
+            from flyte_jupyter.daemon.by_ssh import client_by_ssh
+
+            client = client_by_ssh(place, given["version"], seconds)
+        else:
+            client = APIClient(place.url, **given)
         # certificates and proxies that are meant for the web do not lead to an engine
         client.trust_env = False
         if version is None:
@@ -311,6 +315,10 @@ def _client(place: Endpoint, version: str | None, seconds: float | None) -> Any:
     except (DockerException, RequestException, OSError, ValueError, LookupError) as error:
         cause = explained(error)
         evidence = cause.evidence or (cause.sentence,)
+        if by_ssh:
+            from flyte_jupyter.daemon.dial import ssh_says
+
+            evidence = ssh_says(place) or evidence
         if any(WANTS_TLS in line for line in evidence):
             raise TargetError(
                 f"The Docker engine at {place.url}{_named(place)} lets in only who has its "

@@ -15,20 +15,21 @@ from urllib.parse import quote, urlencode, urlsplit
 from flyte_jupyter.daemon.endpoints import Endpoint
 from flyte_jupyter.errors import TargetError
 
-__all__ = ["dial", "open_attached", "open_events"]
+__all__ = ["dial", "open_attached", "open_events", "ssh_says"]
 
 MOST_HEAD = 64 * 1024
+SSH_SECONDS = 15.0
 # Seconds without a word until a sign of life is asked for, between two such, and how many of them
 # may stay without an answer.
 KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 8}
 
 
-def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
+def dial(endpoint: Endpoint, seconds: float | None) -> socket.socket:
     """Connect to an engine.
 
     Args:
         endpoint: where it listens.
-        seconds: how long that, and each answer, may take.
+        seconds: how long that, and each answer, may take, None for no limit.
 
     Raises:
         OSError: it does not answer.
@@ -44,7 +45,9 @@ def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
         return connection
     split = urlsplit(endpoint.url)
     if split.scheme == "ssh":
-        return _by_ssh(split.username, split.hostname or "", split.port)
+        connection = _by_ssh(endpoint)
+        connection.settimeout(seconds)
+        return connection
     encrypted = bool(endpoint.ca or endpoint.cert)
     plain = socket.create_connection(
         (split.hostname or "localhost", split.port or (2376 if encrypted else 2375)), seconds
@@ -76,13 +79,12 @@ def _encrypted(plain: socket.socket, endpoint: Endpoint, host: str | None) -> ss
         raise
 
 
-def _by_ssh(user: str | None, host: str, port: int | None) -> socket.socket:
+def _by_ssh(endpoint: Endpoint) -> socket.socket:
     """Let the docker command of the other machine connect us, as the one here does it."""
     ours, theirs = socket.socketpair()
-    where = [*(["-p", str(port)] if port else []), f"{user}@{host}" if user else host]
     with theirs:
         process = subprocess.Popen(
-            ["ssh", "-o", "BatchMode=yes", *where, "docker", "system", "dial-stdio"],
+            [*_ssh(endpoint), "docker", "system", "dial-stdio"],
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             stderr=subprocess.DEVNULL,
@@ -90,6 +92,29 @@ def _by_ssh(user: str | None, host: str, port: int | None) -> socket.socket:
         )
     weakref.finalize(ours, _reap, process)
     return ours
+
+
+def _ssh(endpoint: Endpoint) -> list[str]:
+    split = urlsplit(endpoint.url)
+    host = f"{split.username}@{split.hostname}" if split.username else split.hostname or ""
+    port = ["-p", str(split.port)] if split.port else []
+    return ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", *port, host]
+
+
+def ssh_says(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return what is said, a line each, of an engine that cannot be reached by ssh.
+
+    Args:
+        endpoint: where it is.
+    """
+    command = [*_ssh(endpoint), "docker", "version"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SSH_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return (str(error),)
+    return tuple(done.stderr.decode("utf-8", "replace").splitlines()[-5:])
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

@@ -172,7 +172,7 @@ def test_ssh_connects_with_an_engine_that_its_machine_has(
     connection.sendall(b"this")
     assert connection.recv(100) == b"heard this"
     assert told.read_text().split("\n") == [
-        *("-o", "BatchMode=yes", "-p", "2222", "me@there"),
+        *("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-p", "2222", "me@there"),
         *("docker", "system", "dial-stdio"),
     ]
     connection.close()
