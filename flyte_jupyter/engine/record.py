@@ -20,7 +20,7 @@ __all__ = ["Recorder"]
 # seconds for what waits to be written when the engine closes
 LAST_WRITES = 8.0
 NOT_KEPT = (
-    "Large results come faster than they can be written to the journal: some of them are not kept "
+    "Large values come faster than they can be written to the journal: some of them are not kept "
     "there."
 )
 
@@ -181,7 +181,7 @@ class Recorder:
                     self._loop.call_soon_threadsafe(self._written, key, path.name)
 
         kept = self._keeper.keep(path, packed, written, 1 if role == "output" else 0.5)
-        if not kept and role == "output" and not self._told:
+        if not kept and not self._told:
             self._told = True
             action.run.emit("note", action.name, text=NOT_KEPT)
 
