@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Events"]
 
 ACTIONS = ["oom", "kill", "stop", "die", "destroy"]
+# What Podman calls some of them: when it is asked for them, and when it tells them.
+PODMAN = {"died": "die", "remove": "destroy"}
 JOIN = 2.0
 
 
@@ -51,7 +53,11 @@ class Events:
             TargetError: the engine refuses.
             OSError: it does not answer.
         """
-        ours = {"type": ["container"], "label": [f"{OWNER}={owner()}"], "event": ACTIONS}
+        ours = {
+            "type": ["container"],
+            "label": [f"{OWNER}={owner()}"],
+            "event": [*ACTIONS, *PODMAN],
+        }
         self._connection, self._lines = self._daemon.events(ours)
         self._thread = threading.Thread(target=self._read, name="flyte-docker-events", daemon=True)
         self.open = True
@@ -63,7 +69,8 @@ class Events:
             for line in self._lines:
                 event = json.loads(line)
                 attributes = event["Actor"]["Attributes"]
-                told = (attributes.get("name", ""), event["Action"], attributes)
+                action = PODMAN.get(event["Action"], event["Action"])
+                told = (attributes.get("name", ""), action, attributes)
                 self._loop.call_soon_threadsafe(self._happened, *told)
         with contextlib.suppress(RuntimeError):  # the loop has ended before
             self._loop.call_soon_threadsafe(self._ended)

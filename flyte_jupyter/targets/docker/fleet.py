@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -286,13 +286,12 @@ class Fleet:
     async def close(self) -> None:
         """End every container, and wait until nothing of them is left."""
         self._closed = True
-        self._network.close()
         containers = list(self._containers.values())
-        # what loses its kernel ends by itself, which needs no call and no thread
-        for container in containers:
-            container.leave()
-        if containers and self._events.open:
-            await asyncio.wait([c.gone for c in containers], timeout=LEAVING)
+        if self._daemon.podman:
+            # which removes nothing whose network another container is in
+            await self._leave([c for c in containers if not self._network.held_by(c.label)])
+        self._network.close()
+        await self._leave(containers)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LEAVING)
         for task in self._tasks:
@@ -303,3 +302,10 @@ class Fleet:
         if self._janitor is not None:
             clean = all(container.gone.done() for container in containers)
             await asyncio.to_thread(self._janitor.dismiss, clean)
+
+    async def _leave(self, containers: Sequence[Container]) -> None:
+        # what loses its kernel ends by itself, which needs no call and no thread
+        for container in containers:
+            container.leave()
+        if containers and self._events.open:
+            await asyncio.wait([container.gone for container in containers], timeout=LEAVING)

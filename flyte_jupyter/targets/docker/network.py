@@ -100,6 +100,10 @@ class Namespaces:
             one.holder.end()
             one.holder = None
 
+    def held_by(self, name: str) -> bool:
+        """Say whether a container is a holder."""
+        return any(one.holder and one.holder.name == name for one in self._groups.values())
+
     def lost(self, name: str) -> None:
         """Forget a holder that has ended; the next containers make another."""
         for one in self._groups.values():
