@@ -295,7 +295,8 @@ def _client(place: Endpoint, version: str | None, seconds: float | None) -> Any:
     from flyte_jupyter.daemon.failures import explained
 
     # a version that is known is not asked for
-    given: dict[str, Any] = {"timeout": seconds, "version": version or UNASKED}
+    # the client keeps a connection for each address that it was asked for, and those seldom recur
+    given: dict[str, Any] = {"timeout": seconds, "version": version or UNASKED, "num_pools": 1}
     by_ssh = place.url.startswith("ssh://")
     try:
         if place.ca or place.cert:
