@@ -295,8 +295,7 @@ def _client(place: Endpoint, version: str | None, seconds: float | None) -> Any:
     from flyte_jupyter.daemon.failures import explained
 
     # a version that is known is not asked for
-    # the client keeps a connection for each address that it was asked for, and those seldom recur
-    given: dict[str, Any] = {"timeout": seconds, "version": version or UNASKED, "num_pools": 1}
+    given: dict[str, Any] = {"timeout": seconds, "version": version or UNASKED}
     by_ssh = place.url.startswith("ssh://")
     try:
         if place.ca or place.cert:
@@ -308,6 +307,7 @@ def _client(place: Endpoint, version: str | None, seconds: float | None) -> Any:
             client = client_by_ssh(place, given["version"], seconds)
         else:
             client = APIClient(place.url, **given)
+            _keep_one_connection(client)
         # certificates and proxies that are meant for the web do not lead to an engine
         client.trust_env = False
         if version is None:
@@ -333,6 +333,17 @@ def _client(place: Endpoint, version: str | None, seconds: float | None) -> Any:
             evidence=evidence,
             remedy=f"Check it with 'docker version'; {OTHER_ENGINE}",
         ) from None
+
+
+def _keep_one_connection(client: Any) -> None:
+    """Have a client use one connection for all that it asks over a socket of this machine.
+
+    By itself it keeps one for each address that it has asked for: many of them, never used again.
+    """
+    adapter = getattr(client, "_custom_adapter", None)
+    if adapter is not None and hasattr(adapter, "socket_path"):
+        pool = adapter.get_connection(client.base_url)
+        adapter.get_connection = lambda *_, **__: pool
 
 
 def _knock(place: Endpoint) -> None:
