@@ -152,16 +152,17 @@ async def _never_there(container: Container) -> TargetError:
     """Return what there is to say of a container whose first process was not heard of."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(container.died), LAST_WORDS)
-    code = container.died.result() if container.died.done() else None
-    how = (
-        f"ended with status {code} at its start"
-        if container.died.done()
-        else "never reached the notebook"
-    )
+    remedy = "Its image may lack what Python needs: try it with docker run."
+    if not container.died.done():
+        how = "never reached the notebook"
+    elif container.died.result() is None:
+        how, remedy = "was removed at its start", "Check that the engine runs, and run it again."
+    else:
+        how = f"ended with status {container.died.result()} at its start"
     return TargetError(
         f"The container {container.label} {how}.",
         evidence=container.said().splitlines()[-5:],
-        remedy="Its image may lack what Python needs: try it with docker run.",
+        remedy=remedy,
     )
 
 
