@@ -30,7 +30,7 @@ def shown(row: Iterable[float]) -> str:
 
 def ratio(ours: Iterable[float], theirs: Iterable[float]) -> str:
     """Return the ratio of two medians."""
-    return f"{statistics.median(ours) / statistics.median(theirs):.2f}"
+    return f"{statistics.median(ours) / statistics.median(theirs):.3g}"
 
 
 def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
