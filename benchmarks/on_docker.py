@@ -191,15 +191,50 @@ def many() -> list[Row]:
 # P6
 
 
+FIRST = """
+import numpy as np
+import flyte_jupyter as flyte
+
+env = flyte.TaskEnvironment(
+    name="array",
+    image=flyte.Image.from_debian_base().with_pip_packages(f"numpy=={{np.__version__}}"),
+    reusable=flyte.ReusePolicy(replicas=1),
+)
+
+@env.task
+def same(x):
+    return x
+
+flyte.run(same, 1).result()
+array = np.arange({count}, dtype="f8")
+"""
+FIRST_CALL = """
+start = time.perf_counter()
+flyte.run(same, array).result()
+took = time.perf_counter() - start
+open({file!r}, "w").write(str(took))
+"""
+
+
+def first_arrays(count: int) -> list[float]:
+    """Return the seconds of the first array of so many fresh kernels: no memory is shared yet."""
+    row = []
+    for _ in range(count):
+        with (
+            kernel(FLYTE_JUPYTER_TARGET="docker") as execute,
+            tempfile.NamedTemporaryFile("r") as file,
+        ):
+            execute(FIRST.format(count=SIZE // 8))
+            quiet()
+            execute(FIRST_CALL.format(file=file.name))
+            row.append(float(file.read()))
+    return row
+
+
 def arrays() -> list[Row]:
     """256 MiB there and back."""
-    first = []
-    for _ in range(5):
-        flyte.shut_down()  # memory that was used before is let go of
-        flyte.run(same, 1).result()
-        array = np.arange(SIZE // 8, dtype="f8")
-        quiet()
-        first += times(lambda array=array: flyte.run(same, array).result(), 1)
+    first = first_arrays(5)
+    flyte.run(same, 1).result()
     kept = flyte.run(made, SIZE // 8).result()
     flyte.run(last, kept).result()
 
