@@ -235,9 +235,10 @@ class Fleet:
 
         if isinstance(error, FlyteError):
             return error
+        from docker.errors import ImageNotFound
+
         # the image was there a moment ago; what else is refused is not the image's doing
-        lost = getattr(error, "status_code", None) == 404
-        return explained(error, image=reference if lost else "")
+        return explained(error, image=reference if isinstance(error, ImageNotFound) else "")
 
     # what is heard
 
@@ -254,6 +255,7 @@ class Fleet:
         """Listen anew: the engine has ended, and most often its containers with it."""
         self._engine_lost.set_result(None)
         self._engine_lost = self._loop.create_future()
+        self._network.end_holders()
         self._spawn(self._listen_anew())
 
     async def _listen_anew(self) -> None:

@@ -110,8 +110,15 @@ class Namespaces:
             if one.holder is not None and one.holder.name == name:
                 one.holder = None
 
+    def end_holders(self) -> None:
+        """End every holder; the next containers make others."""
+        for one in self._groups.values():
+            holder, one.holder = one.holder, None
+            if holder is not None:
+                holder.end()
+
     def close(self) -> None:
-        """End every holder."""
+        """End every holder, and make no more."""
         for one in self._groups.values():
             if one.task is not None:
                 one.task.cancel()
