@@ -86,7 +86,8 @@ class DockerTarget:
     def describe(self, settings: Settings) -> list[str]:
         """Say which image stands for the settings, and whether it is there."""
         ready, words = self._images.found(settings.image)
-        return [f"image: {words}" if ready else f"image: {words}; it is made when it is needed"]
+        rest = "" if ready else "; the first run looks for it, and makes what is not there"
+        return [f"image: {words}{rest}"]
 
     def python(self, settings: Settings) -> tuple[int, int] | None:
         """Return the Python version of the image, ``None`` if it is not known yet."""
