@@ -198,8 +198,8 @@ def _surroundings() -> str:
 def _ask(path: str) -> list[object] | None:
     """Return program, version and implementation as the interpreter tells them.
 
-    Each is None where it is no interpreter; None alone if it could not be asked: it took too long,
-    was ended by a signal, or could not be started.
+    Each is None where it is no interpreter; None alone if it did not answer: it took too long, did
+    not end well, or could not be started. A machine short of something does that to good ones, too.
     """
     import subprocess
 
@@ -211,7 +211,7 @@ def _ask(path: str) -> list[object] | None:
             timeout=PROBE_SECONDS,
             check=False,
         )
-        if result.returncode < 0:
+        if result.returncode != 0:
             return None
         version, implementation, virtual, base = json.loads(result.stdout)
     except (OSError, subprocess.TimeoutExpired):
