@@ -10,21 +10,11 @@ from flyte_jupyter.spec.accelerators import family_of
 from flyte_jupyter.targets.docker.devices import HANDS_OUT_NOTHING, handed_out
 from flyte_jupyter.targets.docker.facts import EngineFacts
 from flyte_jupyter.targets.docker.limits import LEAST_MEMORY
+from flyte_jupyter.targets.fields import HONOURED, honoured, ignored
 from flyte_jupyter.targets.nvidia import nvidia_devices
 from flyte_jupyter.targets.protocol import Capability, Honour
 
 __all__ = ["capabilities"]
-
-HONOURED = Capability(Honour.HONOURED)
-
-
-def _ignored(note: str) -> Callable[[Any], Capability]:
-    return lambda _: Capability(Honour.IGNORED, note)
-
-
-def _honoured(_: Any) -> Capability:
-    return HONOURED
-
 
 FIELDS: Mapping[str, Callable[[Any], Capability]] = {
     "cache": lambda cache: (
@@ -32,25 +22,25 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
         if cache.enabled
         else HONOURED
     ),
-    "description": _honoured,
-    "docs": _honoured,
-    "entrypoint": _honoured,
-    "env_vars": _honoured,
-    "image": _honoured,
-    "include": _honoured,
-    "interruptible": _ignored("nothing takes the engine's machine away, so it changes nothing"),
-    "max_inline_io_bytes": _honoured,
-    "network": _honoured,
-    "pod_template": _ignored("Docker has containers, but no pods"),
-    "queue": _ignored("an engine has one queue; the name is only recorded"),
-    "report": _ignored("no report is made"),
-    "retries": _honoured,
-    "reusable": _honoured,
-    "secrets": _honoured,
-    "service_account": _ignored("Docker has no service accounts"),
-    "short_name": _honoured,
-    "target": _honoured,
-    "timeout": _honoured,
+    "description": honoured,
+    "docs": honoured,
+    "entrypoint": honoured,
+    "env_vars": honoured,
+    "image": honoured,
+    "include": honoured,
+    "interruptible": ignored("nothing takes the engine's machine away, so it changes nothing"),
+    "max_inline_io_bytes": honoured,
+    "network": honoured,
+    "pod_template": ignored("Docker has containers, but no pods"),
+    "queue": ignored("an engine has one queue; the name is only recorded"),
+    "report": ignored("no report is made"),
+    "retries": honoured,
+    "reusable": honoured,
+    "secrets": honoured,
+    "service_account": ignored("Docker has no service accounts"),
+    "short_name": honoured,
+    "target": honoured,
+    "timeout": honoured,
 }
 
 

@@ -6,20 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flyte_jupyter.spec import Device, Settings
+from flyte_jupyter.targets.fields import HONOURED, honoured, ignored
 from flyte_jupyter.targets.local import machine
 from flyte_jupyter.targets.protocol import Capability, Honour
 
 __all__ = ["capabilities"]
-
-HONOURED = Capability(Honour.HONOURED)
-
-
-def _ignored(note: str) -> Callable[[Any], Capability]:
-    return lambda _: Capability(Honour.IGNORED, note)
-
-
-def _honoured(_: Any) -> Capability:
-    return HONOURED
 
 
 def _network(allowed: Any) -> Capability:
@@ -42,24 +33,24 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
         if cache.enabled
         else HONOURED
     ),
-    "description": _honoured,
-    "docs": _honoured,
-    "entrypoint": _honoured,
-    "env_vars": _honoured,
-    "include": _honoured,
-    "interruptible": _ignored("nothing takes this machine away, so it changes nothing"),
-    "max_inline_io_bytes": _honoured,
+    "description": honoured,
+    "docs": honoured,
+    "entrypoint": honoured,
+    "env_vars": honoured,
+    "include": honoured,
+    "interruptible": ignored("nothing takes this machine away, so it changes nothing"),
+    "max_inline_io_bytes": honoured,
     "network": _network,
-    "pod_template": _ignored("there are no pods on this machine"),
-    "queue": _ignored("this machine has one queue; the name is only recorded"),
-    "report": _ignored("no report is made"),
-    "retries": _honoured,
-    "reusable": _honoured,
+    "pod_template": ignored("there are no pods on this machine"),
+    "queue": ignored("this machine has one queue; the name is only recorded"),
+    "report": ignored("no report is made"),
+    "retries": honoured,
+    "reusable": honoured,
     "secrets": _secrets,
-    "service_account": _ignored("there are no service accounts on this machine"),
-    "short_name": _honoured,
-    "target": _honoured,
-    "timeout": _honoured,
+    "service_account": ignored("there are no service accounts on this machine"),
+    "short_name": honoured,
+    "target": honoured,
+    "timeout": honoured,
 }
 
 
