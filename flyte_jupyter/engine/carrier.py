@@ -47,12 +47,15 @@ class Attempt:
         self.number = hand.number()
         self.offered: list[str] = []
         self.answered = False
+        self.used: dict[str, Any] = {}
         self.on_answer: Callable[[Frame | None], None] | None = None
 
     def answer(self, frame: Frame | None) -> None:
         """Take the worker's answer, ``None`` if its stream was lost."""
         if not self.answered and self.on_answer is not None:
             self.answered = True
+            if frame is not None and self.plan.policy is not None:
+                self.used = frame.header
             self.on_answer(frame)
 
     def wait(self) -> asyncio.Future[Frame | None]:
@@ -210,7 +213,7 @@ class Carrier:
         hand.calls.pop(attempt.number, None)
         attempt.on_answer = None
         hand.peer.outbox.free(attempt.offered)
-        self._record.attempt_ended(action)
+        self._record.attempt_ended(action, attempt.used)
         if hand.worker is not None and attempt.plan.policy is None:
             self._when_gone(action, action.attempt, hand)
         self._pool.give_back(hand, action.unit.modules)

@@ -8,7 +8,7 @@ action   ``parent``, ``task``, ``environment``, ``resources`` (words), ``depth``
 phase    ``attempt``, ``phase``, ``why`` (a sentence or ``""``)
 prepare  ``environment``, ``text``; progress of making an image startable
 log      ``attempt``, ``stream`` (``stdout`` or ``stderr``), ``text``
-stats    ``attempt``, ``peak_memory`` (bytes), ``cpu_seconds``, ``seconds``
+stats    ``attempt``, ``peak_memory`` (bytes, ``None`` if unknown), ``cpu_seconds``
 result   ``type``, ``size`` (bytes), ``preview``
 error    ``attempt``, ``type``, ``sentence``, ``traceback``, ``remedy``, ``final``
 note     ``text``; a fact that is said once (a field that the target does not honour)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 from flyte_jupyter.engine.journal import KEPT_AT_ONCE, Journal, dump_value
 from flyte_jupyter.engine.keeper import Keeper
@@ -25,6 +25,8 @@ NOT_KEPT = (
 )
 
 LAST_ERRORS = 8 * 1024
+# what is known of the use of an attempt
+STATS = ("peak_memory", "cpu_seconds")
 
 
 class Recorder:
@@ -73,12 +75,21 @@ class Recorder:
         key = _key(action)
         self.journal.put("attempts", key, phase="running", worker=worker, started=time.time())
 
-    def attempt_ended(self, action: Action) -> None:
-        """Record that an attempt has ended, and close its log."""
+    def attempt_ended(self, action: Action, used: dict[str, Any]) -> None:
+        """Record that an attempt has ended, and close its log.
+
+        Args:
+            action: what was tried.
+            used: ``cpu_seconds`` and ``peak_memory`` (bytes, ``None`` if unknown) of the attempt,
+                nothing where its worker does not tell them.
+        """
         key = _key(action)
         for log in self._logs.pop(key, {}).values():
             log.close()
-        self.journal.put("attempts", key, phase="ended", ended=time.time())
+        stats = {name: used.get(name) for name in STATS} if "cpu_seconds" in used else {}
+        if stats:
+            action.run.emit("stats", action.name, attempt=action.attempt, **stats)
+        self.journal.put("attempts", key, phase="ended", ended=time.time(), **stats)
 
     def usage(self, action: Action, number: int, record: ExitRecord) -> None:
         """Record what the worker of an attempt used."""

@@ -31,6 +31,7 @@ from flyte_jupyter.worker.context import TaskContext, current_context
 from flyte_jupyter.worker.disks import DISK_FULL, full_disks
 from flyte_jupyter.worker.load import Loaded, load
 from flyte_jupyter.worker.loops import LoopQueue, end_leftovers, in_loop, settle
+from flyte_jupyter.worker.meter import Meter
 from flyte_jupyter.worker.output import current_call
 from flyte_jupyter.worker.secret import lay_secrets
 from flyte_jupyter.worker.tracebacks import user_traceback
@@ -42,6 +43,9 @@ FIRST_OWN = 1 << 31
 FIRST_PROCESS = 1
 # seconds in which a signal that was sent arrives
 LATE = 0.01
+
+# sends how a call ended, with what it used where that is known
+Outcome = Callable[[Dict[str, Any]], None]
 
 
 class Runner:
@@ -64,6 +68,7 @@ class Runner:
         self._running: Optional[int] = None
         self._laid_out: Set[str] = set()
         self._oom_kills = 0
+        self._meter = Meter()
         calling.set_dispatcher(self)
 
     # serving the engine
@@ -99,13 +104,14 @@ class Runner:
     def _serve_one(self, frame: Frame) -> None:
         book = self._body.book
         book.only_call = frame.call
+        self._meter.start()
         try:
             outcome = contextvars.copy_context().run(self._outcome_of, frame)
         except BaseException as error:
             self._end_running()
             outcome = self._failure(frame, error)
         book.flush()
-        outcome()
+        outcome(self._meter.used())
 
     def _end_running(self) -> None:
         """Note that no user code runs, and take the interrupt that comes too late for it."""
@@ -118,7 +124,7 @@ class Runner:
             except KeyboardInterrupt:
                 pass
 
-    def _outcome_of(self, frame: Frame) -> Callable[[], None]:
+    def _outcome_of(self, frame: Frame) -> Outcome:
         current_call.set(frame.call)
         loaded, inputs = self._open(frame)
         self._running = frame.call
@@ -178,7 +184,7 @@ class Runner:
         except BaseException as error:
             outcome = self._failure(frame, error)
         self._body.book.flush()
-        outcome()
+        outcome({})
         self._link.tell_news()
 
     def _open(self, frame: Frame) -> Any:
@@ -219,7 +225,7 @@ class Runner:
         sys.modules["__main__"] = loaded.module
         return loaded
 
-    def _success(self, frame: Frame, loaded: Loaded, value: Any) -> Callable[[], None]:
+    def _success(self, frame: Frame, loaded: Loaded, value: Any) -> Outcome:
         header = frame.header
         task = header["task"]
         encoded = encode(value, pickle=header.get("pickle", True), class_hash=loaded.class_hash)
@@ -234,16 +240,16 @@ class Runner:
         small = not encoded.buffers and value is not None
         size = packed.size if small else inline_size(encoded)
         check_size(size, header.get("limit"), f"The output of {task}")
-        return lambda: self._link.send_value(Kind.RESULT, frame.call, {}, packed)
+        return lambda used: self._link.send_value(Kind.RESULT, frame.call, used, packed)
 
-    def _failure(self, frame: Frame, error: BaseException) -> Callable[[], None]:
+    def _failure(self, frame: Frame, error: BaseException) -> Outcome:
         text = user_traceback(error)
         if isinstance(error, SystemExit):
             error = errors.RuntimeUserError(
                 "SystemExit", f"{frame.header['task']} called sys.exit({error.code!r})."
             )
         remedy = getattr(error, "remedy", "")
-        header = {
+        header: Dict[str, Any] = {
             "type": getattr(error, "code", None) or type(error).__name__
             if isinstance(error, errors.RuntimeUserError)
             else type(error).__name__,
@@ -258,7 +264,9 @@ class Runner:
         if getattr(error, "errno", None) in DISK_FULL:
             header["full"] = full_disks()
         packed = pack(encode_exception(error, text))
-        return lambda: self._link.send_value(Kind.ERROR, frame.call, header, packed)
+        return lambda used: self._link.send_value(
+            Kind.ERROR, frame.call, {**used, **header}, packed
+        )
 
     # on the thread that reads
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import flyte_jupyter as flyte
 
 
@@ -146,3 +148,56 @@ def test_different_variables_are_different_processes(cell: Any) -> None:
     second, two = flyte.run(book.who.override(env_vars={"A": "2"})).result()
     assert (one, two) == ("1", "2")
     assert first != second
+
+
+USES = """
+    warm = flyte.TaskEnvironment(name="warm", reusable=flyte.ReusePolicy(replicas=1))
+
+    @warm.task
+    def hold(mib: int, fail: bool = False) -> int:
+        size = len(bytearray(b"x") * (mib << 20))
+        if fail:
+            raise ValueError(size)
+        return size
+
+    @warm.task
+    def in_child(mib: int) -> None:
+        import subprocess, sys
+        subprocess.run([sys.executable, "-c", f"bytearray(b'x') * ({mib} << 20)"], check=True)
+
+    @warm.task
+    def compute(seconds: float) -> None:
+        import time
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+"""
+
+
+@pytest.mark.parametrize("target", ["local", "docker"])
+def test_each_attempt_of_a_warm_process_has_its_own_use(
+    cell: Any, request: pytest.FixtureRequest, target: str
+) -> None:
+    if target == "docker":
+        request.getfixturevalue("docker_engine")
+        flyte.init(target="docker")
+    book = cell(USES)
+
+    def used(task: Any, *inputs: Any) -> tuple[float, float]:
+        run = flyte.run(task, *inputs)
+        run.wait()
+        (action,) = run.actions
+        assert action.peak_memory is not None
+        assert action.cpu_seconds is not None
+        return action.peak_memory / 2**20, action.cpu_seconds
+
+    before, _ = used(book.hold, 0)
+    assert before < 60
+    assert 120 < used(book.hold, 120)[0] < 180
+    assert 120 < used(book.hold, 120, True)[0] < 180
+    after, idle = used(book.hold, 0)
+    assert after < before + 20
+    assert 90 < used(book.in_child, 90)[0] < 150
+    _, busy = used(book.compute, 0.2)
+    assert idle < 0.1
+    assert 0.2 <= busy < 0.4
