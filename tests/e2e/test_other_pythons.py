@@ -10,11 +10,23 @@ import pytest
 import flyte_jupyter as flyte
 
 
+@pytest.fixture(params=("local", "docker"))
+def has(request: pytest.FixtureRequest) -> Callable[[str], object]:
+    """A function that skips where a target, each in turn, has no Python such as ``"3.9"``."""
+    if request.param == "local":
+        needs_python: Callable[[str], str] = request.getfixturevalue("needs_python")
+        return needs_python
+    request.getfixturevalue("docker_engine")
+    needs_image: Callable[[str], str] = request.getfixturevalue("needs_image")
+    flyte.init(target="docker")
+    return lambda version: needs_image(f"python:{version}-slim")
+
+
 @pytest.mark.parametrize("version", ["3.9", "3.13"])
 def test_a_task_runs_under_another_python_with_classes_and_helpers(
-    cell: Any, needs_python: Callable[[str], str], version: str
+    cell: Any, has: Callable[[str], object], version: str
 ) -> None:
-    needs_python(version)
+    has(version)
     book = cell(f"""
         import asyncio
         import sys
@@ -52,9 +64,9 @@ def test_a_task_runs_under_another_python_with_classes_and_helpers(
 
 
 def test_packages_are_installed_for_the_other_python(
-    cell: Any, needs_python: Callable[[str], str]
+    cell: Any, has: Callable[[str], object]
 ) -> None:
-    needs_python("3.9")
+    has("3.9")
     book = cell("""
         image = flyte.Image.from_debian_base(python_version=(3, 9)).with_pip_packages("numpy<2")
         other = flyte.TaskEnvironment(name="other", image=image)
@@ -70,9 +82,9 @@ def test_packages_are_installed_for_the_other_python(
 
 
 def test_syntax_that_is_too_new_is_refused_before_anything_runs(
-    cell: Any, needs_python: Callable[[str], str]
+    cell: Any, has: Callable[[str], object]
 ) -> None:
-    needs_python("3.9")
+    has("3.9")
     book = cell("""
         other = flyte.TaskEnvironment(name="other", image="python:3.9-slim")
 
