@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import NotFound
 
 import flyte_jupyter as flyte
 from flyte_jupyter.session import session
@@ -129,10 +131,12 @@ def test_secrets_are_variables_and_files_in_memory_and_the_engine_never_knows(
     run = flyte.run(book.look, True)
     logged(run, "waits")
     labels = {"label": "flyte_jupyter.environment=safe-secrets"}
-    rows = docker_engine.api.containers(filters=labels)
-    assert rows
-    told = [docker_engine.api.inspect_container(row["Id"]) for row in rows]
+    told = []
+    for row in docker_engine.api.containers(filters=labels):
+        with contextlib.suppress(NotFound):  # that of the run before is being removed
+            told.append(docker_engine.api.inspect_container(row["Id"]))
     run.abort()
+    assert told
     assert "swordfish" not in json.dumps(told)
     assert any("/etc/flyte/secrets" in (one["HostConfig"]["Tmpfs"] or {}) for one in told)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import linecache
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import NotFound
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -57,6 +59,14 @@ class Remote:
         rows = self.daemon.api.containers(all=True, filters={"label": OWNER})
         assert isinstance(rows, list)
         return rows
+
+    def inspected(self) -> list[dict[str, Any]]:
+        """Return what the engine tells of those that are not being removed."""
+        told = []
+        for each in self.containers():
+            with contextlib.suppress(NotFound):
+                told.append(self.daemon.api.inspect_container(each["Id"]))
+        return told
 
     def docker(self, *arguments: str) -> str:
         command = ["docker", "-H", self.engine.url, *arguments]
@@ -306,7 +316,7 @@ def test_secrets_are_handed_over_the_stream(
     assert flyte.run(cell.look, False).outputs()[0] == ("swordfish", "swordfish")
     run = flyte.run(cell.look, True)
     printed(run, "waits")
-    told = [remote.daemon.api.inspect_container(each["Id"]) for each in remote.containers()]
+    told = remote.inspected()
     run.abort()
     assert told
     assert "swordfish" not in json.dumps(told)
