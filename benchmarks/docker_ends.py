@@ -46,11 +46,10 @@ def look(event):
 run.subscribe(look)
 up.wait()
 try:
-    # the interrupt comes later than the next line: the containers are counted before
     print("up", flush=True)
     run.result()
 except KeyboardInterrupt:
-    print("interrupted", flush=True)
+    run.abort()  # of no effect, unless the interrupt came before the run was waited for
 input()
 flyte.shut_down()
 """
