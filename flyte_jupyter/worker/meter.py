@@ -24,19 +24,20 @@ class Meter:
     """
 
     def __init__(self) -> None:
+        children = resource.getrusage(CHILDREN)
         self._peak = 0
-        self._children = 0
+        self._children = peak_bytes(children)
+        self._children_seconds = _seconds(children)
         self._seconds = 0.0
         self._resets = True
 
     def start(self) -> None:
         """Begin a call."""
-        own, children = resource.getrusage(SELF), resource.getrusage(CHILDREN)
+        own = resource.getrusage(SELF)
         if peak_bytes(own) > self._peak + GROWTH and self._forget_peak():
             own = resource.getrusage(SELF)
         self._peak = peak_bytes(own)
-        self._children = peak_bytes(children)
-        self._seconds = _seconds(own) + _seconds(children)
+        self._seconds = _seconds(own)
 
     def _forget_peak(self) -> bool:
         if self._resets:
@@ -51,12 +52,13 @@ class Meter:
         """Return ``cpu_seconds`` and ``peak_memory`` (bytes, null if unknown) since the start."""
         own, children = resource.getrusage(SELF), resource.getrusage(CHILDREN)
         peak, largest = peak_bytes(own), peak_bytes(children)
-        known = self._resets or peak > self._peak
-        return {
-            "cpu_seconds": round(_seconds(own) + _seconds(children) - self._seconds, 6),
-            "peak_memory": max(peak if known else 0, largest if largest > self._children else 0)
-            or None,
-        }
+        of_children = _seconds(children)
+        seconds = _seconds(own) - self._seconds + of_children - self._children_seconds
+        most = peak if self._resets or peak > self._peak else 0
+        if largest > self._children:
+            most = max(most, largest)
+        self._children, self._children_seconds = largest, of_children
+        return {"cpu_seconds": round(seconds, 6), "peak_memory": most or None}
 
 
 def _seconds(usage: resource.struct_rusage) -> float:
