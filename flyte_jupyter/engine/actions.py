@@ -317,11 +317,11 @@ class Conductor:
         if attempt is None:
             return  # its caller has ended meanwhile
         parent = attempt.action
-        unit = parent.run.request.units.get(header["task"])
+        called = header["task"]
+        unit = parent.run.request.units.get(parent.unit.calls.get(called, called))
         if unit is None:
-            name = header["task"]
             error = NotFoundError(
-                f"{parent.unit.name} calls {name!r}, which was not shipped with this run.",
+                f"{parent.unit.name} calls {called!r}, which was not shipped with this run.",
                 remedy="Call the task by its own name in the body, so that it is found.",
             )
             self._answer(hand, frame.call, _failed(error), attempt.offered)

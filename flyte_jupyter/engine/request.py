@@ -25,7 +25,8 @@ class Unit:
     """One task as it is shipped.
 
     Args:
-        name: full name, ``environment.task``.
+        name: names it in a run: full name, ``environment.task``; with ``@`` and a part of its hash
+            if it was deployed.
         environment: name of the environment.
         settings: what is in force for it, with what the run says.
         capsule: its code and the values that it reads.
@@ -35,6 +36,7 @@ class Unit:
         files: hash and content of the files that travel along, ``None`` without any.
         secrets: values of the secrets that it asked for, by environment variable.
         secret_files: likewise, by path, for targets that can lay them in memory.
+        calls: name of the unit that is meant by what its code calls, where these differ.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Unit:
     files: tuple[str, Packed] | None = None
     secrets: SecretValues = field(default_factory=SecretValues)
     secret_files: SecretValues = field(default_factory=SecretValues)
+    calls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
