@@ -6,10 +6,11 @@ from types import MappingProxyType
 from typing import Any, Callable, Iterable, Mapping, NoReturn, Sequence, overload
 
 from flyte_jupyter.errors import SpecTypeError
-from flyte_jupyter.spec import graph, listeners, naming
+from flyte_jupyter.spec import graph, listeners, naming, ranks
+from flyte_jupyter.spec.edges import Edge
 from flyte_jupyter.spec.fields import UNSET
 from flyte_jupyter.spec.image import Image
-from flyte_jupyter.spec.origin import origin_of_caller
+from flyte_jupyter.spec.origin import Origin, origin_of_caller
 from flyte_jupyter.spec.settings import Settings, apply_layer, from_plain, layer, to_plain
 from flyte_jupyter.spec.task import Task
 
@@ -59,11 +60,24 @@ class TaskEnvironment:
         CycleError: ``depends_on`` closes a circle.
     """
 
-    __slots__ = ("__weakref__", "_depends_on", "_tasks", "given", "name", "origin", "settings")
+    __slots__ = (
+        "__weakref__",
+        "_depends_on",
+        "_edges",
+        "_is_needed",
+        "_rank",
+        "_tasks",
+        "given",
+        "name",
+        "origin",
+        "settings",
+    )
 
     name: str
     settings: Settings
     given: frozenset[str]
+    _rank: int
+    _is_needed: bool
 
     def __init__(
         self,
@@ -114,31 +128,33 @@ class TaskEnvironment:
         # a parameter given as None is one that is not set, as in every generation of Flyte
         known = {key: value for key, value in given.items() if value is not None}
         fields = layer(known, "environment")
-        self._declare(naming.check_environment_name(name), fields, _environments(depends_on))
+        origin = origin_of_caller()
+        self._declare(naming.check_environment_name(name), fields, origin)
+        self._depend(_environments(depends_on), Edge("depends_on", origin))
+        listeners.announce_environment(self)
 
-    def _declare(
-        self,
-        name: str,
-        fields: Mapping[str, Any],
-        depends_on: tuple[TaskEnvironment, ...],
-        announced: bool = True,
-    ) -> None:
+    def _declare(self, name: str, fields: Mapping[str, Any], origin: Origin) -> None:
         keep = object.__setattr__
         keep(self, "name", name)
+        keep(self, "origin", origin)
+        keep(self, "_rank", 0)
+        keep(self, "_is_needed", False)
         keep(self, "_depends_on", ())
+        keep(self, "_edges", {})
         keep(self, "_tasks", {})
         keep(self, "given", frozenset(key for key, value in fields.items() if value is not None))
         keep(self, "settings", apply_layer(Settings(image=_default_image(fields)), fields))
-        keep(self, "origin", origin_of_caller())
-        self._depend(depends_on)
-        if announced:
-            listeners.announce_environment(self)
 
     @property
     def depends_on(self) -> tuple[TaskEnvironment, ...]:
         """Environments that are deployed before this one, each once, in the order given."""
         depends_on: tuple[TaskEnvironment, ...] = self._depends_on
         return depends_on
+
+    @property
+    def edges(self) -> Mapping[str, Edge]:
+        """Name of each dependency to why it is there; one that was unpickled knows no reasons."""
+        return MappingProxyType(self._edges)
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -157,7 +173,7 @@ class TaskEnvironment:
             SpecTypeError: no environment.
             CycleError: one of them depends on this one.
         """
-        self._depend(_environments(environments))
+        self._depend(_environments(environments), Edge("add_dependency", origin_of_caller()))
 
     def clone_with(self, name: str, **fields: Any) -> TaskEnvironment:
         """Return an environment of another name, with the fields given replaced.
@@ -183,11 +199,13 @@ class TaskEnvironment:
         inherited = {key: getattr(self.settings, key) for key in self.given}
         changed = layer(fields, "environment")
         clone = object.__new__(type(self))
-        clone._declare(
-            naming.check_environment_name(name),
-            {**inherited, **changed},
-            self.depends_on if depends_on is UNSET else _environments(depends_on),
-        )
+        origin = origin_of_caller()
+        clone._declare(naming.check_environment_name(name), {**inherited, **changed}, origin)
+        if depends_on is UNSET:
+            clone._depend(self.depends_on, Edge("clone_with", origin), self.edges)
+        else:
+            clone._depend(_environments(depends_on), Edge("depends_on", origin))
+        listeners.announce_environment(clone)
         return clone
 
     @overload
@@ -226,15 +244,30 @@ class TaskEnvironment:
         listeners.announce_task(task)
         return task
 
-    def _depend(self, environments: tuple[TaskEnvironment, ...]) -> None:
+    def _depend(
+        self,
+        environments: tuple[TaskEnvironment, ...],
+        reason: Edge | None,
+        reasons: Mapping[str, Edge] = MappingProxyType({}),
+    ) -> None:
+        """Depend on these too, for ``reason`` where ``reasons`` has none of their own."""
         known = {environment.name: environment for environment in self.depends_on}
+        edges = dict(self._edges)
         for environment in environments:
-            path = graph.path_to(self.name, environment)
-            if path is not None:
-                raise graph.circle_error([self.name, *path])
+            why = reasons.get(environment.name, reason)
+            self._refuse_circle(environment, why)
             known[environment.name] = environment
-        graph.note_dependencies(known)
+            if why is not None:
+                edges.setdefault(environment.name, why)
+        ranks.raise_rank(self, environments)
         object.__setattr__(self, "_depends_on", tuple(known.values()))
+        object.__setattr__(self, "_edges", edges)
+
+    def _refuse_circle(self, environment: TaskEnvironment, why: Edge | None) -> None:
+        name = self.name
+        path = graph.trail(name, environment, lambda node: ranks.may_lead(node, name))
+        if path is not None:
+            raise graph.circle_error([self, *path], why)
 
     def __getattr__(self, name: str) -> Any:
         """Answer for the settings: ``env.resources`` is ``env.settings.resources``."""
@@ -300,7 +333,8 @@ def _rebuild(
 ) -> TaskEnvironment:
     """Return an environment that was pickled; it is no new declaration."""
     environment = object.__new__(kind)
-    environment._declare(name, from_plain(fields), depends_on, announced=False)
+    environment._declare(name, from_plain(fields), origin_of_caller())
+    environment._depend(depends_on, None)
     return environment
 
 

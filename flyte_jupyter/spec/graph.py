@@ -6,11 +6,18 @@ them recurses.
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping, Protocol, Sequence, TypeVar
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Protocol, Sequence, TypeVar
 
 from flyte_jupyter.errors import CycleError, DuplicateNameError
 
-__all__ = ["Node", "circle", "closure", "note_dependencies", "path_to", "waves"]
+if TYPE_CHECKING:
+    from flyte_jupyter.spec.edges import Edge
+    from flyte_jupyter.spec.origin import Origin
+
+__all__ = ["Node", "circle", "circle_error", "closure", "path_to", "trail", "waves"]
+
+# So many steps of a circle are named; of a longer one, those at both ends.
+_SHOWN = 12
 
 
 class Node(Protocol):
@@ -21,20 +28,19 @@ class Node(Protocol):
         """Its name."""
 
     @property
+    def origin(self) -> Origin:
+        """Where it was declared."""
+
+    @property
     def depends_on(self) -> Sequence[Node]:
         """What it depends on."""
 
+    @property
+    def edges(self) -> Mapping[str, Edge]:
+        """Name of what it depends on to why, as far as that is known."""
+
 
 N = TypeVar("N", bound=Node)
-
-# Names that some environment has ever depended on: only these can be met on a walk, so a
-# declaration with a new name needs no walk to be known free of circles.
-_needed: set[str] = set()
-
-
-def note_dependencies(names: Iterable[str]) -> None:
-    """Remember that something depends on these names."""
-    _needed.update(names)
 
 
 def closure(roots: Iterable[N], current: Mapping[str, N] | None = None) -> list[N]:
@@ -48,21 +54,7 @@ def closure(roots: Iterable[N], current: Mapping[str, N] | None = None) -> list[
         DuplicateNameError: two different environments of one name meet, and ``current`` does not
             say which counts.
     """
-    found: dict[str, N] = {}
-    known = current or {}
-    queue: list[N] = list(roots)
-    for node in queue:  # grows while it is walked
-        name = node.name
-        node = known.get(name, node)
-        met = found.get(name)
-        if met is None:
-            found[name] = node
-            queue.extend(node.depends_on)  # type: ignore[arg-type]
-        elif met is not node and met != node:
-            raise DuplicateNameError(
-                f"two different environments are named {name!r}; rename one of them."
-            )
-    return list(found.values())
+    return _walk(roots, current or {})[0]
 
 
 def waves(nodes: Iterable[N], current: Mapping[str, N] | None = None) -> list[list[N]]:
@@ -78,31 +70,23 @@ def waves(nodes: Iterable[N], current: Mapping[str, N] | None = None) -> list[li
         CycleError: there is a circle; it is named as its path.
         DuplicateNameError: see `closure`.
     """
-    every = closure(nodes, current)
-    needs: dict[str, int] = {}
-    users: dict[str, list[N]] = {node.name: [] for node in every}
-    for node in every:
-        wanted = {dependency.name for dependency in node.depends_on}
-        needs[node.name] = len(wanted)
-        for name in wanted:
-            users[name].append(node)
-    wave = [node for node in every if not needs[node.name]]
+    every, waiting, users = _walk(nodes, current or {})
+    wave = [at for at, count in enumerate(waiting) if not count]
     plan: list[list[N]] = []
     done = 0
-    place = {node.name: index for index, node in enumerate(every)}
     while wave:
-        plan.append(wave)
+        plan.append([every[at] for at in wave])
         done += len(wave)
-        ready: list[N] = []
-        for node in wave:
-            for user in users[node.name]:
-                needs[user.name] -= 1
-                if not needs[user.name]:
+        ready: list[int] = []
+        for at in wave:
+            for user in users[at]:
+                waiting[user] -= 1
+                if not waiting[user]:
                     ready.append(user)
-        ready.sort(key=lambda node: place[node.name])
+        ready.sort()
         wave = ready
     if done < len(every):
-        raise circle_error(circle([node for node in every if needs[node.name]]))
+        raise circle_error(_circle([node for node, count in zip(every, waiting) if count]))
     return plan
 
 
@@ -111,44 +95,138 @@ def circle(nodes: Sequence[Node]) -> list[str]:
 
     The first name stands again at the end.
     """
-    left = {node.name: node for node in nodes}
-    name = nodes[0].name
-    seen: dict[str, int] = {}
-    while name not in seen:
-        seen[name] = len(seen)
-        name = next(other.name for other in left[name].depends_on if other.name in left)
-    path = [other for other, place in seen.items() if place >= seen[name]]
-    return [*path, name]
+    return [node.name for node in _circle(nodes)]
 
 
 def path_to(name: str, start: Node) -> list[str] | None:
-    """Return the names from ``start`` to what is named ``name`` along ``depends_on``, or None."""
+    """Return the names from ``start`` to what is named ``name`` along ``depends_on``, or None.
+
+    No path with fewer steps leads there.
+    """
+    found = trail(name, start)
+    return None if found is None else [node.name for node in found]
+
+
+def trail(name: str, start: N, may_lead: Callable[[N], bool] = lambda _: True) -> list[N] | None:
+    """Return the nodes of `path_to`.
+
+    Args:
+        name: where to go.
+        start: where to begin.
+        may_lead: whether a walk need look below a node.
+    """
     if start.name == name:
-        return [name]
-    if name not in _needed:
-        return None
-    came: dict[str, str | None] = {start.name: None}
-    queue: list[Node] = [start]
-    for node in queue:
-        for dependency in node.depends_on:
+        return [start]
+    came: dict[str, N | None] = {start.name: None}
+    queue: list[N] = [start]
+    for node in queue:  # grows while it is walked
+        if not may_lead(node):
+            continue
+        below: Sequence[N] = node.depends_on  # type: ignore[assignment]
+        for dependency in below:
             if dependency.name in came:
                 continue
-            came[dependency.name] = node.name
+            came[dependency.name] = node
             if dependency.name == name:
-                path: list[str] = []
-                step: str | None = name
+                path = [dependency]
+                step: N | None = node
                 while step is not None:
                     path.append(step)
-                    step = came[step]
+                    step = came[step.name]
                 return path[::-1]
             queue.append(dependency)
     return None
 
 
-def circle_error(path: Sequence[str]) -> CycleError:
-    """Return the error for a circle that is given as its names, the first again at the end."""
+def circle_error(path: Sequence[Node], why: Edge | None = None) -> CycleError:
+    """Return the error for a circle.
+
+    Args:
+        path: the circle; what has the name of the first stands again at the end.
+        why: the first depends on the second, where its `edges` do not tell.
+    """
+    names = [node.name for node in path]
+    evidence: list[str] = []
+    for node, name in zip(path, names[1:]):
+        edge = node.edges.get(name, None if evidence else why)
+        evidence.append(f"{node.name} depends on {name}" + (f": {edge}" if edge else ""))
     if len(path) == 2:
-        return CycleError(f"environment {path[0]!r} cannot depend on itself; leave it out.")
+        return CycleError(
+            f"environment {names[0]!r} cannot depend on itself; leave it out.",
+            # where it is just being written there is no other place to look at
+            evidence=() if why else evidence,
+        )
+    left_out = len(evidence) - _SHOWN
+    if left_out > 0:
+        half = _SHOWN // 2
+        names[half:-half] = ["…"]
+        evidence[half:-half] = [f"… and {left_out:,} more"]
     return CycleError(
-        f"depends_on would close a circle: {' → '.join(path)}; remove one of these dependencies."
+        f"depends_on would close a circle: {' → '.join(names)}; remove one of these dependencies.",
+        evidence=evidence,
     )
+
+
+def _walk(
+    roots: Iterable[N], current: Mapping[str, N]
+) -> tuple[list[N], list[int], list[list[int]]]:
+    """Return the closure, how many dependencies each has, and the places of those that need each.
+
+    A dependency that is given twice counts twice, on both sides.
+    """
+    found: list[N] = []
+    place: dict[str, int] = {}
+    twins: list[N] = []
+    waiting: list[int] = []
+    users: list[list[int]] = []
+
+    def meet(node: N) -> int:
+        name = node.name
+        at = place.get(name)
+        if at is None:
+            at = place[name] = len(found)
+            found.append(current.get(name, node))
+            users.append([])
+        elif found[at] is not node and name not in current:
+            twins.append(node)
+        return at
+
+    for root in roots:
+        meet(root)
+    for at, node in enumerate(found):  # grows while it is walked
+        needs: Sequence[N] = node.depends_on  # type: ignore[assignment]
+        waiting.append(len(needs))
+        for dependency in needs:
+            users[meet(dependency)].append(at)
+    _compare(twins, found, place, current)
+    return found, waiting, users
+
+
+def _compare(
+    twins: list[N], found: list[N], place: Mapping[str, int], current: Mapping[str, N]
+) -> None:
+    """Raise `DuplicateNameError` unless each twin, and all below it, equals what was found."""
+    seen: set[int] = set()
+    for twin in twins:  # grows while it is walked
+        node = found[place[twin.name]]
+        if twin is node or twin.name in current or id(twin) in seen:
+            continue
+        seen.add(id(twin))
+        if twin != node:
+            raise DuplicateNameError(
+                f"two different environments are named {twin.name!r}; rename one of them.",
+                evidence=[f"declared in {each.origin.label}" for each in (node, twin)],
+            )
+        twins.extend(twin.depends_on)  # type: ignore[arg-type]
+
+
+def _circle(nodes: Sequence[Node]) -> list[Node]:
+    left = {node.name: node for node in nodes}
+    node = nodes[0]
+    path: list[Node] = []
+    place: dict[str, int] = {}
+    while node.name not in place:
+        place[node.name] = len(path)
+        path.append(node)
+        node = next(left[other.name] for other in node.depends_on if other.name in left)
+    return [*path[place[node.name] :], node]

@@ -9,7 +9,9 @@ import pytest
 
 from flyte_jupyter.errors import CycleError, DuplicateNameError
 from flyte_jupyter.spec import TaskEnvironment
+from flyte_jupyter.spec.edges import Edge
 from flyte_jupyter.spec.graph import closure, waves
+from flyte_jupyter.spec.origin import Origin
 
 
 class Node:
@@ -18,6 +20,8 @@ class Node:
     def __init__(self, name: str, *depends_on: Node) -> None:
         self.name = name
         self.depends_on = list(depends_on)
+        self.edges: dict[str, Edge] = {}
+        self.origin = Origin("made.py", 1)
 
 
 def names(plan: list[list[TaskEnvironment]]) -> list[list[str]]:
@@ -48,7 +52,9 @@ def test_a_name_declared_again_is_followed_where_the_current_one_is_known() -> N
     with pytest.raises(DuplicateNameError) as caught:
         closure([api, new])
     assert str(caught.value) == (
-        "two different environments are named 'again-base'; rename one of them."
+        "two different environments are named 'again-base'; rename one of them.\n"
+        f"  declared in {new.origin.label}\n"
+        f"  declared in {old.origin.label}"
     )
 
 
@@ -63,7 +69,9 @@ def test_a_circle_in_a_plan_is_named_as_its_path() -> None:
     with pytest.raises(CycleError) as caught:
         waves([a])
     assert str(caught.value) == (
-        "depends_on would close a circle: b → c → b; remove one of these dependencies."
+        "depends_on would close a circle: b → c → b; remove one of these dependencies.\n"
+        "  b depends on c\n"
+        "  c depends on b"
     )
 
 

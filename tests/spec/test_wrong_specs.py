@@ -107,9 +107,13 @@ def test_a_circle_is_named_as_its_path() -> None:
     api = TaskEnvironment("circle-api", depends_on=[ml])
     with pytest.raises(CycleError) as caught:
         base.add_dependency(api)
+    line = caught.tb.tb_lineno
     assert str(caught.value) == (
         "depends_on would close a circle: circle-base → circle-api → circle-ml → circle-base; "
-        "remove one of these dependencies."
+        "remove one of these dependencies.\n"
+        f"  circle-base depends on circle-api: add_dependency in test_wrong_specs.py:{line}\n"
+        f"  circle-api depends on circle-ml: depends_on in {api.origin.label}\n"
+        f"  circle-ml depends on circle-base: depends_on in {ml.origin.label}"
     )
     assert base.depends_on == ()
 
