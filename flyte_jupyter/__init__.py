@@ -15,6 +15,7 @@ _FACE = {
     "flyte_jupyter.api": (
         "Outputs",
         "Run",
+        "deploy",
         "explain",
         "init",
         "map",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from flyte_jupyter.api import (
         Outputs,
         Run,
+        deploy,
         explain,
         init,
         map,

@@ -18,12 +18,14 @@ from flyte_jupyter.spec.settings import layer
 
 if TYPE_CHECKING:
     from flyte_jupyter.capsule.explain import Explanation
+    from flyte_jupyter.deployment.result import Deployment
     from flyte_jupyter.engine.events import Event
     from flyte_jupyter.spec import TaskEnvironment
 
 __all__ = [
     "Outputs",
     "Run",
+    "deploy",
     "explain",
     "init",
     "map",
@@ -169,6 +171,61 @@ async def _run_aio(task: Task, /, *args: Any, **kwargs: Any) -> Run:
 
 
 run: Twin[..., Run] = Twin(_run, _run_aio)
+
+
+def _deploy(
+    *environments: TaskEnvironment | Task | str,
+    target: str | None = None,
+    version: str | None = None,
+    dryrun: bool = False,
+    take_over: bool = False,
+    interactive_mode: bool | None = None,
+    copy_style: str | None = None,
+) -> Deployment:
+    """Deploy environments with everything that they depend on, in the order of ``depends_on``.
+
+    What is deployed can be called by name from other notebooks (`reference_task`). What has not
+    changed since is left as it is. A failure stops what comes after it, and nothing else.
+
+    Args:
+        environments: the environments, themselves or by name; all of the session if none is given.
+        target: name of the target that all of them go to; what they say themselves if not given,
+            else the session's.
+        version: name of the version; the beginning of a hash of the content if not given.
+        dryrun: only say what would come of it.
+        take_over: take names that were deployed from elsewhere.
+        interactive_mode: Flyte's word for where the code comes from; of no meaning here.
+        copy_style: Flyte's word for which code travels: always what the tasks need, here.
+
+    Returns:
+        The deployment: ``deployment["ml"]`` tells state, version, image and times of one
+        environment. As Flyte's ``deploy`` gives a list, ``deployment[0]`` is the deployment itself.
+
+    Raises:
+        DeploymentError: something could not be deployed; ``error.deployment`` tells what was.
+        NotFoundError: there is nothing of a name.
+        CycleError: ``depends_on`` has a circle.
+    """
+    from flyte_jupyter.session.deploy import deploy
+
+    del interactive_mode, copy_style
+    _refuse_inside_a_task()
+    deployment = deploy(
+        environments, target=target, version=version, dry_run=dryrun, take_over=take_over
+    )
+    error = None if dryrun else deployment.error()
+    if error is not None:
+        raise error
+    return deployment
+
+
+async def _deploy_aio(*environments: Any, **options: Any) -> Deployment:
+    import asyncio
+
+    return await asyncio.to_thread(_deploy, *environments, **options)
+
+
+deploy: Twin[..., Deployment] = Twin(_deploy, _deploy_aio)
 
 
 class _Map:

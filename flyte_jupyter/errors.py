@@ -19,6 +19,7 @@ __all__ = [
     "CustomError",
     "CycleError",
     "DeadlineExceededError",
+    "DeploymentError",
     "DuplicateNameError",
     "EngineError",
     "FlyteError",
@@ -144,6 +145,19 @@ class OpaqueValueError(FlyteError, TypeError):
 
 class ImageBuildError(FlyteError):
     """An image could not be made startable."""
+
+
+# What is deployed
+
+
+class DeploymentError(FlyteError):
+    """Something could not be deployed, or has a name that belongs to somebody else.
+
+    Attributes:
+        deployment: the state of each environment, ``None`` where nothing was begun.
+    """
+
+    deployment: Any = None
 
 
 # Where it runs

@@ -26,7 +26,7 @@ ROOMS = (
     "targets",
     "engine",
     "catalog",
-    "deploy",
+    "deployment",
     "session",
     "api",
     "notebook",

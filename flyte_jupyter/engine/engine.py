@@ -17,6 +17,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from flyte_jupyter.engine.run import Outcome, RunState
 from flyte_jupyter.errors import EngineError, TargetError
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.naming import did_you_mean
-from flyte_jupyter.targets.protocol import Target
+from flyte_jupyter.targets.protocol import Prepared, Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.segments import process_segments
 
@@ -158,6 +159,27 @@ class Engine:
                 await self.conductor(target).start_ahead(settings, environment)
 
         asyncio.run_coroutine_threadsafe(start(), self._loop)
+
+    def prepare(
+        self, target: str, settings: Settings, progress: Callable[[str], None]
+    ) -> Future[tuple[bool, Prepared]]:
+        """Make an environment startable; returns at once, with what will come of it.
+
+        Args:
+            target: name of the target.
+            settings: those of the environment.
+            progress: called on the engine's thread with one line for each step.
+
+        Returns:
+            Whether there was something to build or to fetch, and what was prepared.
+        """
+
+        async def prepare() -> tuple[bool, Prepared]:
+            place = self.conductor(target).target
+            ready = await asyncio.to_thread(place.ready_made, settings)
+            return not ready, await place.prepare(settings, progress)
+
+        return asyncio.run_coroutine_threadsafe(prepare(), self._loop)
 
     def add_call(self, run: RunState, inputs: Packed, done: Callable[[Outcome], None]) -> None:
         """Add a call to a run that has none of its own; ``done`` is called on this thread."""

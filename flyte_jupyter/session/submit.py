@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flyte_jupyter import catalog
@@ -25,6 +25,7 @@ from flyte_jupyter.wire.values import Encoded, Ref, encode, inline_size
 
 __all__ = [
     "RunContext",
+    "bare_unit",
     "capsule_of",
     "encode_inputs",
     "new_name",
@@ -220,6 +221,14 @@ def unit_of(name: str, environment: str, settings: Settings, capsule: Capsule) -
         SecretError: a secret is to be found nowhere.
     """
     secrets, secret_files = find_secrets(settings.secrets, environment)
+    bare = bare_unit(name, environment, settings, capsule)
+    if not secrets and not secret_files:
+        return bare
+    return replace(bare, secrets=secrets, secret_files=secret_files)
+
+
+def bare_unit(name: str, environment: str, settings: Settings, capsule: Capsule) -> Unit:
+    """Return what is shipped for a task, without the values of its secrets."""
     return Unit(
         name=name,
         environment=environment,
@@ -229,8 +238,6 @@ def unit_of(name: str, environment: str, settings: Settings, capsule: Capsule) -
         capsule_key=capsule.key,
         modules=capsule.modules,
         files=included_files(settings.include, environment) if settings.include else None,
-        secrets=secrets,
-        secret_files=secret_files,
     )
 
 

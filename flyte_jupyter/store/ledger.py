@@ -121,7 +121,7 @@ class Ledger:
         )
         with self._reading() as db:
             rows = db.execute(statement, tuple(given.values())).fetchall() if db else []
-        return [Row(*row[:6], bool(row[6])) for row in rows]
+        return [Row(*row[:6], bool(row[6])) for row in rows]  # type: ignore[call-arg]
 
     def read(self, project: str, name: str, version: str | None = None) -> dict[str, Any] | None:
         """Return the record of a version, the current one if none is named; None without one."""

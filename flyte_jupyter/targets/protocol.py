@@ -16,7 +16,10 @@ from flyte_jupyter.diagnose import ExitRecord
 from flyte_jupyter.spec import Image, Resources, Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flyte_jupyter.images.built import BuiltImage
+    from flyte_jupyter.store.ledger import Ledger
 
 __all__ = [
     "Capability",
@@ -239,6 +242,13 @@ class Target(Protocol):
 
         Raises:
             TargetError: the target cannot be asked, or something is in use.
+        """
+
+    def records(self, state: Path) -> Ledger:
+        """Return where this target keeps what was deployed to it.
+
+        Args:
+            state: the state folder of this machine, for targets that have no place of their own.
         """
 
     async def close(self) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.errors import ImageBuildError, TargetError
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
+from flyte_jupyter.store.ledger import Ledger
 from flyte_jupyter.targets.docker.capabilities import capabilities
 from flyte_jupyter.targets.protocol import (
     Capability,
@@ -194,6 +196,14 @@ class DockerTarget:
         if remove:
             return await asyncio.to_thread(self._images.remove, remove)
         return await asyncio.to_thread(self._images.listed, wanted)
+
+    def records(self, state: Path) -> Ledger:
+        """Return the deployments to this engine, which lie beside the journal.
+
+        Args:
+            state: the state folder.
+        """
+        return Ledger(state, " ".join((self.name, *self._options.values())))
 
     async def close(self) -> None:
         """End all containers; none is started any more."""

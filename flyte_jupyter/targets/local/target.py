@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.images import VirtualEnvironments
@@ -13,6 +14,7 @@ from flyte_jupyter.images.built import BuiltImage
 from flyte_jupyter.images.recipe import read_recipe
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
+from flyte_jupyter.store.ledger import Ledger
 from flyte_jupyter.targets.local import machine
 from flyte_jupyter.targets.local.capabilities import capabilities
 from flyte_jupyter.targets.local.supervisor import LocalWorker, Supervisor
@@ -166,6 +168,14 @@ class LocalTarget:
         if remove:
             return await asyncio.to_thread(self._images.remove, remove)
         return await asyncio.to_thread(self._images.listed, wanted)
+
+    def records(self, state: Path) -> Ledger:
+        """Return the deployments to this machine, which lie beside the journal.
+
+        Args:
+            state: the state folder.
+        """
+        return Ledger(state, self.name)
 
     async def close(self) -> None:
         """End all workers and their supervisors; none is started any more."""

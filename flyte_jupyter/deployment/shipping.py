@@ -15,8 +15,8 @@ from typing import Any
 
 from flyte_jupyter.capsule.model import Capsule, PythonNeed
 from flyte_jupyter.capsule.spec_values import interface_of_task
-from flyte_jupyter.deploy.components import components
-from flyte_jupyter.deploy.records import ParameterRecord, TaskRecord, UnitRecord
+from flyte_jupyter.deployment.components import components
+from flyte_jupyter.deployment.records import ParameterRecord, TaskRecord, UnitRecord
 from flyte_jupyter.engine.journal import dump_value, load_value
 from flyte_jupyter.engine.request import Unit
 from flyte_jupyter.errors import EngineError

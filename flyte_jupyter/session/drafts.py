@@ -1,0 +1,190 @@
+"""Environments of this session as they would be deployed: their tasks shipped, nothing kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from flyte_jupyter import catalog
+from flyte_jupyter.capsule import Capsule
+from flyte_jupyter.deployment import shipping
+from flyte_jupyter.deployment.plan import Draft
+from flyte_jupyter.deployment.records import EnvironmentRecord, ImageRecord, Source
+from flyte_jupyter.engine.admission import Admission
+from flyte_jupyter.engine.plans import need_of
+from flyte_jupyter.engine.request import Unit
+from flyte_jupyter.errors import FlyteError
+from flyte_jupyter.session import session
+from flyte_jupyter.session.submit import bare_unit, capsule_of, python_refusal
+from flyte_jupyter.spec import Settings, Task, TaskEnvironment
+from flyte_jupyter.spec.hashing import digest
+from flyte_jupyter.spec.settings import to_plain
+from flyte_jupyter.targets.protocol import Honour, Target
+
+__all__ = ["draft", "source_of", "target_of"]
+
+# how hosts of notebooks tell a kernel which notebook it belongs to
+NOTEBOOK = "JPY_SESSION_NAME"
+VSCODE = "__vsc_ipynb_file__"
+DIGITS = 12
+
+
+def source_of(notebook: str = "") -> Source:
+    """Return what this kernel is, for what it deploys.
+
+    Args:
+        notebook: path of the notebook or file, if the caller knows it.
+    """
+    main = sys.modules.get("__main__")
+    found = (
+        notebook
+        or os.environ.get(NOTEBOOK, "")
+        or str(getattr(main, VSCODE, ""))
+        or str(getattr(main, "__file__", None) or "")
+    )
+    path = str(Path(found).resolve()) if found else ""
+    return Source(socket.gethostname(), os.getcwd(), path)
+
+
+def target_of(environment: TaskEnvironment, named: str | None) -> str:
+    """Return the name of the target that an environment is deployed to.
+
+    Args:
+        environment: the environment.
+        named: what the deployment says, if it does.
+
+    Raises:
+        TargetError: there is no such target.
+    """
+    name = named or environment.settings.target or session.default_target()
+    return session.check_target(name)
+
+
+def draft(
+    environment: TaskEnvironment,
+    target: str,
+    source: Source,
+    *,
+    version: str | None = None,
+) -> Draft:
+    """Return an environment as it would be deployed.
+
+    Args:
+        environment: the environment.
+        target: name of the target that it would go to.
+        source: from where.
+        version: name of the version; the beginning of a hash of the content if not given.
+
+    Raises:
+        CapsuleError: the code of one of its tasks cannot be shipped, or not to its image.
+    """
+    known = catalog.current()
+    tasks = known.tasks_of(environment.name)
+    found = shipping.reachable(tasks, capsule_of)
+    capsules = {name: capsule for name, (_, capsule) in found.items()}
+    units = {name: _unit(task, capsule) for name, (task, capsule) in found.items()}
+    for task in tasks:
+        refusal = python_refusal(capsules[task.name], units[task.name].settings, target)
+        if refusal is not None:
+            raise refusal
+    shipment = shipping.ship(units, capsules, _pinned(capsules.values()))
+    records = {task.name: shipping.task_record(task, shipment.keys[task.name]) for task in tasks}
+    needed = shipment.units_of(records)
+    settings = to_plain(environment.settings)
+    depends_on = tuple(one.name for one in environment.depends_on)
+    content = digest(
+        "environment",
+        json.dumps(settings, sort_keys=True),
+        tuple(sorted(depends_on)),
+        tuple(_identity(record.name, record.unit, record.settings) for record in records.values()),
+    )
+    return Draft(
+        EnvironmentRecord(
+            name=environment.name,
+            project=session.config().project,
+            version=version or content[:DIGITS],
+            content=content,
+            target=target,
+            deployed=0.0,
+            source=source,
+            settings=settings,
+            depends_on=depends_on,
+            image=ImageRecord(str(environment.settings.image or "default image")),
+            tasks=records,
+            units=needed,
+        ),
+        shipment.blobs_of(needed),
+        tuple(_notes(environment, found, target)),
+    )
+
+
+def _unit(task: Task, capsule: Capsule) -> Unit:
+    settings = catalog.current().resolve(task, root=False).settings
+    return bare_unit(task.name, task.env_name, settings, capsule)
+
+
+def _pinned(capsules: Iterable[Capsule]) -> Mapping[str, shipping.Pinned]:
+    named = shipping.references(capsules)
+    if not named:
+        return {}
+    from flyte_jupyter.session.reference import pinned_of
+
+    return {address: pinned_of(task) for address, task in named.items()}
+
+
+def _identity(name: str, unit: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return (name, unit, json.dumps(settings, sort_keys=True))
+
+
+def _notes(
+    environment: TaskEnvironment, found: Mapping[str, tuple[Task, Capsule]], target: str
+) -> Iterator[str]:
+    """Yield what is worth a word before anything runs."""
+    place = session.make_target(target)
+    yield from _shortfalls(place, environment.settings)
+    refusal = _refusal(place, environment)
+    if refusal is not None:
+        yield str(refusal.sentence)
+    covered = _below(environment)
+    for _, capsule in found.values():
+        for child in capsule.child_tasks.values():
+            if child.func is not None and child.env_name not in covered:
+                covered.add(child.env_name)
+                yield (
+                    f"{capsule.name} calls {child.name}, and {environment.name} does not depend on "
+                    f"{child.env_name}: the image of {child.env_name} is made at the first call."
+                )
+
+
+def _below(environment: TaskEnvironment) -> set[str]:
+    """Return the names of an environment and of everything that it depends on."""
+    names = {environment.name}
+    waiting = [environment]
+    for one in waiting:  # grows while it is walked
+        for other in one.depends_on:
+            if other.name not in names:
+                names.add(other.name)
+                waiting.append(other)
+    return names
+
+
+def _shortfalls(place: Target, settings: Settings) -> Iterator[str]:
+    for field, capability in place.capabilities(settings).items():
+        if capability.honour is not Honour.HONOURED and capability.note:
+            yield f"{field}: {capability.note}"
+
+
+def _refusal(place: Target, environment: TaskEnvironment) -> FlyteError | None:
+    """Return why the target can never run what the environment asks for, ``None`` if it can."""
+    if not place.admits:
+        return None
+    try:
+        has = place.inventory()
+    except FlyteError:
+        return None  # its image will not be had either, and that says why
+    return Admission(has, ()).check(environment.name, need_of(environment.settings, has))
