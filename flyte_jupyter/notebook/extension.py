@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyte_jupyter.catalog import visits
@@ -16,6 +17,7 @@ from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.magics import FlyteMagics
 from flyte_jupyter.notebook.matching import matcher_for
 from flyte_jupyter.notebook.transform import flyte_cells
+from flyte_jupyter.spec.origin import number_cells_by
 
 __all__ = ["Extension", "load", "unload"]
 
@@ -57,6 +59,7 @@ class Extension:
         self._alias: FlyteAlias | None = None
         self._matcher: Any = None
         self._started_for: frozenset[str] = frozenset()
+        self._stop_numbering: Callable[[], None] | None = None
 
     def install(self) -> None:
         """Put everything in place."""
@@ -70,6 +73,7 @@ class Extension:
             self._matcher = matcher_for(shell)
             completer.custom_matchers.append(self._matcher)
         shell.display_formatter.formatters["text/html"].for_type_by_name(*RUN, self._run_as_html)
+        self._stop_numbering = number_cells_by(self._number_of)
         if official_is_installed():
             print(OFFICIAL)
         else:
@@ -80,6 +84,8 @@ class Extension:
         """Take everything away."""
         shell = self._shell
         self._cells.abandon()
+        if self._stop_numbering is not None:
+            self._stop_numbering()
         shell.events.unregister("pre_run_cell", self._cells.before)
         shell.events.unregister("post_run_cell", self._cells.after)
         shell.events.unregister("post_run_cell", self._start_ahead)
@@ -95,6 +101,11 @@ class Extension:
         shell.display_formatter.formatters["text/html"].pop(".".join(RUN), None)
         if self._alias is not None:
             self._alias.remove()
+
+    def _number_of(self, file: str) -> int | None:
+        """Return which execution last compiled a cell under this file name."""
+        numbers: Mapping[str, int] = getattr(self._shell.compile, "_filename_map", {})
+        return numbers.get(file)
 
     def _start_ahead(self, result: Any) -> None:
         """Start the engine when a cell has declared an environment, not when a run needs it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generator, Mapping, Sequence
 
 from flyte_jupyter.errors import EngineError, SpecError, SpecTypeError
 from flyte_jupyter.spec import binding, calling, naming
-from flyte_jupyter.spec.origin import Origin, origin_of_caller
+from flyte_jupyter.spec.origin import Origin, origin_of_function
 from flyte_jupyter.spec.settings import layer, merge_layers
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ class Task:
             environment=environment,
             settings=settings,
             doc=inspect.getdoc(func),
-            origin=Origin(func.__code__.co_filename, func.__code__.co_firstlineno, func.__module__)
-            if hasattr(func, "__code__")
-            else origin_of_caller(),
+            origin=origin_of_function(func),
         )
 
     @property
@@ -111,6 +109,11 @@ class Task:
             if own.get("short_name"):
                 return str(own["short_name"])
         return self.func_name
+
+    @property
+    def address(self) -> str:
+        """What a call of it names: its full name; a reference says where it is deployed, too."""
+        return self.name
 
     @property
     def __wrapped__(self) -> Callable[..., Any]:

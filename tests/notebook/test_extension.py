@@ -93,7 +93,7 @@ def test_loading_is_cheap_and_imports_nothing_heavy() -> None:
         "shell.extension_manager.load_extension('flyte_jupyter')\n"
         "new = set(sys.modules) - before\n"
         "heavy = {'docker', 'kubernetes', 'ipywidgets', 'pandas', 'asyncio', 'sqlite3'}\n"
-        "assert not new & {*heavy, 'flyte_jupyter.spec', 'flyte_jupyter.engine'}, new\n"
+        "assert not new & {*heavy, 'flyte_jupyter.spec.settings', 'flyte_jupyter.engine'}, new\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -113,3 +113,23 @@ def test_a_usage_error_is_an_error_and_shows_no_frames(shell, line: str, capsys)
     text = shown.out + shown.err
     assert "MagicUsageError: " in text
     assert "Traceback" not in text
+
+
+def test_a_declaration_knows_the_number_of_its_cell(shell) -> None:
+    shell.run_cell("import flyte_jupyter as flyte", store_history=True)
+    number = shell.execution_count
+    shell.run_cell("# it\nenv = flyte.TaskEnvironment('numbered')", store_history=True)
+    shell.run_cell("%%flyte_env opened\n\ndef work(): ...", store_history=True)
+    labels = [shell.user_ns[name].origin.label for name in ("env", "opened", "work")]
+    assert labels == [
+        f"cell {number}, line 2",
+        f"cell {number + 1}, line 1",
+        f"cell {number + 1}, line 3",
+    ]
+
+
+def test_without_the_extension_cells_have_no_number(shell) -> None:
+    shell.run_cell("import flyte_jupyter as flyte\n%unload_ext flyte_jupyter")
+    shell.run_cell("env = flyte.TaskEnvironment('unnumbered')", store_history=True)
+    shell.run_cell("%load_ext flyte_jupyter")
+    assert shell.user_ns["env"].origin.label == "a cell, line 1"

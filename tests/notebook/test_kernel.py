@@ -238,3 +238,31 @@ def wait_until(true, seconds: float) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def number_of(answer) -> int:
+    """Return the number that the notebook shows beside a cell."""
+    return answer.of("execute_input")[0]["execution_count"]
+
+
+def test_a_circle_is_refused_with_the_cells_that_close_it(kernel) -> None:
+    kernel.run("import flyte_jupyter as flyte")
+    kernel.run("below = flyte.TaskEnvironment('below')\nabove = flyte.TaskEnvironment('above')")
+    first = number_of(kernel.run("above.add_dependency(below)"))
+    second = number_of(kernel.run("over = flyte.TaskEnvironment('over', depends_on=[above])"))
+    closing = kernel.run("# closes it\nbelow.add_dependency(over)")
+    assert closing.error == (
+        "CycleError: depends_on would close a circle: below → over → above → below; "
+        "remove one of these dependencies.\n"
+        f"  below depends on over: add_dependency in cell {number_of(closing)}, line 2\n"
+        f"  over depends on above: depends_on in cell {second}, line 1\n"
+        f"  above depends on below: add_dependency in cell {first}, line 1"
+    )
+
+
+def test_a_cell_that_is_run_again_declares_under_its_new_number(kernel) -> None:
+    kernel.run("import flyte_jupyter as flyte\nmade = []")
+    declare = "made.append(flyte.TaskEnvironment('twice'))"
+    numbers = [number_of(kernel.run(declare)) for _ in range(2)]
+    told = kernel.run("print([each.origin.cell for each in made])").stdout
+    assert told == f"{numbers}\n"

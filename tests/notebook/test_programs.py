@@ -108,3 +108,15 @@ def test_what_is_no_program_is_refused(tmp_path: Path, session_catalog) -> None:
         load_task(str(tmp_path / "a.txt"), "f", session_catalog)
     with pytest.raises(MagicUsageError, match="is no notebook"):
         load_task(str(tmp_path / "b.ipynb"), "f", session_catalog)
+
+
+def test_a_declaration_of_a_notebook_names_its_file(notebook, session_catalog: Catalog) -> None:
+    path = notebook(
+        "import flyte_jupyter as flyte",
+        "\nenv = flyte.TaskEnvironment('named')\n@env.task\ndef work(): ...",
+    )
+    task = load_task(path, "work", session_catalog)
+    assert task.environment is not None
+    assert task.environment.origin.label == "story.ipynb, cell 2, line 2"
+    assert task.origin is not None
+    assert task.origin.label == "story.ipynb, cell 2, line 3"
