@@ -19,6 +19,8 @@ _FACE = {
         "explain",
         "init",
         "map",
+        "reference_task",
+        "reference_tasks",
         "run",
         "run_cell",
         "shut_down",
@@ -35,6 +37,7 @@ _FACE = {
         "Image",
         "Neuron",
         "PodTemplate",
+        "ReferenceTask",
         "Resources",
         "RetryStrategy",
         "ReusePolicy",
@@ -47,10 +50,17 @@ _FACE = {
 }
 _WHERE = {name: module for module, names in _FACE.items() for name in names}
 
-__all__ = ["__version__", "errors", "load_ipython_extension", "unload_ipython_extension", *_WHERE]
+__all__ = [
+    "__version__",
+    "errors",
+    "load_ipython_extension",
+    "remote",
+    "unload_ipython_extension",
+    *_WHERE,
+]
 
 if TYPE_CHECKING:
-    from flyte_jupyter import errors
+    from flyte_jupyter import errors, remote
     from flyte_jupyter.api import (
         Outputs,
         Run,
@@ -58,6 +68,8 @@ if TYPE_CHECKING:
         explain,
         init,
         map,
+        reference_task,
+        reference_tasks,
         run,
         run_cell,
         shut_down,
@@ -75,6 +87,7 @@ if TYPE_CHECKING:
         Image,
         Neuron,
         PodTemplate,
+        ReferenceTask,
         Resources,
         RetryStrategy,
         ReusePolicy,
@@ -92,8 +105,8 @@ def __getattr__(name: str) -> Any:
             # The session's catalog must know every declaration, from the first one on.
             importlib.import_module("flyte_jupyter.catalog").current()
         value = getattr(importlib.import_module(module), name)
-    elif name == "errors":
-        value = importlib.import_module("flyte_jupyter.errors")
+    elif name in ("errors", "remote"):
+        value = importlib.import_module(f"flyte_jupyter.{name}")
     else:
         raise AttributeError(f"module 'flyte_jupyter' has no attribute {name!r}")
     globals()[name] = value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_jupyter import catalog
 from flyte_jupyter.errors import EngineError, InputError
 from flyte_jupyter.session import session
+from flyte_jupyter.session.reference import reference_task, reference_tasks
 from flyte_jupyter.session.run import Outputs, Run
 from flyte_jupyter.session.submit import RunContext, submit
 from flyte_jupyter.session.twin import Twin
@@ -29,6 +30,8 @@ __all__ = [
     "explain",
     "init",
     "map",
+    "reference_task",
+    "reference_tasks",
     "run",
     "run_cell",
     "shut_down",

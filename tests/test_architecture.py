@@ -29,6 +29,7 @@ ROOMS = (
     "deployment",
     "session",
     "api",
+    "remote",
     "notebook",
     "doctor",
     "cli",

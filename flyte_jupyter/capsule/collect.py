@@ -158,8 +158,8 @@ class Collector:
 
     def child(self, task: Any) -> None:
         """Note a task that may be called."""
-        if task.name not in self.child_tasks:
-            self.child_tasks[task.name] = spec_values.base_task(task)
+        if task.address not in self.child_tasks:
+            self.child_tasks[task.address] = spec_values.base_task(task)
 
     def class_entry(self, cls: type, place: Place) -> int:
         """Add the class of a value."""

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["Imports"]
 
 FACE = "flyte_jupyter"
-# Rooms that the container has under their own names.
-GUEST_ROOMS = ("flyte_jupyter.errors", "flyte_jupyter.spec", "flyte_jupyter.wire")
+# What the container has under its own name.
+GUEST_ROOMS = (
+    "flyte_jupyter.errors",
+    "flyte_jupyter.remote",
+    "flyte_jupyter.spec",
+    "flyte_jupyter.wire",
+)
 
 
 class Imports:

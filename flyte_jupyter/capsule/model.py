@@ -143,12 +143,12 @@ class Capsule:
             has loaded under this.
         payload: what ``worker.load.load`` takes, JSON-able.
         buffers: bytes-like objects that the payload refers to by index.
-        children: full names of the tasks that it may call.
+        children: full names of the tasks that it may call, of deployed ones with their place.
         modules: top-level names of the modules that it imports, not of the standard library.
         python: which Python versions can load it.
         report: the account.
         task: the task it was made from, ``None`` for the body of a cell.
-        child_tasks: the tasks that it may call, by full name, without overrides.
+        child_tasks: the tasks that it may call, by what a call of them names, without overrides.
         classes: the notebook's classes that it carries, by module and qualified name, as they
             were when it was made.
         size: bytes of payload and buffers.

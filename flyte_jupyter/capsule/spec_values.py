@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from flyte_jupyter.capsule.model import Place, Symbol
 from flyte_jupyter.capsule.types_named import ship_named_types
 from flyte_jupyter.spec.environment import TaskEnvironment
+from flyte_jupyter.spec.reference import ReferenceTask
 from flyte_jupyter.spec.settings import to_plain
 from flyte_jupyter.spec.task import Task
 from flyte_jupyter.wire.schema import interface_of
@@ -45,11 +46,15 @@ def _ship_task(collector: Collector, task: Task, place: Place) -> int:
         "overrides": to_plain(task.overrides),
         "doc": task.doc,
     }
+    if isinstance(task, ReferenceTask):
+        # what was found there is no part of it: the code stays the same after another deployment
+        fields["place"] = [task.project, task.target, task.version]
     index = collector.simple("task", **fields)
     collector.child(task)
     if task.func is not None:
         ship_named_types(collector, task.func, place)
-    note = "overridden" if task.overrides else ""
+    note = "deployed" if isinstance(task, ReferenceTask) else ""
+    note = "overridden" if task.overrides else note
     collector.symbols.append(Symbol(place.name, "task", task.name, 0, note))
     return index
 
@@ -70,6 +75,8 @@ def base_task(task: Task) -> Task:
     """Return a task without its overrides, which belong to the calls made through it."""
     if not task.overrides:
         return task
+    if isinstance(task, ReferenceTask):
+        return task.without_overrides()
     return Task(
         task.func,
         env_name=task.env_name,

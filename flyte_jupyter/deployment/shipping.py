@@ -22,6 +22,7 @@ from flyte_jupyter.engine.request import Unit
 from flyte_jupyter.errors import EngineError
 from flyte_jupyter.spec import Settings, Task
 from flyte_jupyter.spec.naming import shown
+from flyte_jupyter.spec.reference import ReferenceTask
 from flyte_jupyter.spec.settings import to_plain
 
 __all__ = [
@@ -104,13 +105,13 @@ def reachable(
     return found
 
 
-def references(capsules: Iterable[Capsule]) -> dict[str, Task]:
-    """Return the tasks that code may call and that have no code here, by what the code calls."""
+def references(capsules: Iterable[Capsule]) -> dict[str, ReferenceTask]:
+    """Return the deployed tasks that code may call, by what the code calls."""
     return {
         address: task
         for capsule in capsules
         for address, task in capsule.child_tasks.items()
-        if task.func is None
+        if isinstance(task, ReferenceTask)
     }
 
 

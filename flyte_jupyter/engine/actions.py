@@ -87,6 +87,8 @@ class Conductor:
         action = run.new_action(None, unit, unit.settings, inputs)
         action.on_done = done
         self.start(action)
+        for text in run.request.notes:
+            self.say(action, text)
 
     def cancel(self, run: RunState, why: str) -> None:
         """Abort everything of a run."""

@@ -82,6 +82,7 @@ class RunRequest:
             are added one by one (``flyte.map``).
         options: what holds for every action.
         targets: for each task that runs elsewhere than the root, the name of its target.
+        notes: facts to be said once in this session, when the run begins.
     """
 
     name: str
@@ -91,6 +92,7 @@ class RunRequest:
     inputs: Packed | None
     options: RunOptions = RunOptions()
     targets: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def target_of(self, task: str) -> str:
         """Return the name of the target of a task."""

@@ -53,7 +53,7 @@ def submit_cell(
     unit = unit_of(f"{name}.cell", name, settings, capsule)
     request = request_of(unit, "cell", capsule, pack(encode({})), context)
     engine = session.engine()
-    return Run(engine, engine.submit(request, context.subscriber), open_for(capsule))
+    return Run(engine, engine.submit(request, context.subscriber), open_for(capsule.interface))
 
 
 def _settings(environment: TaskEnvironment | None) -> Settings:

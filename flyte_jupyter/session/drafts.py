@@ -89,7 +89,8 @@ def draft(
     capsules = {name: capsule for name, (_, capsule) in found.items()}
     units = {name: _unit(task, capsule) for name, (task, capsule) in found.items()}
     for task in tasks:
-        refusal = python_refusal(capsules[task.name], units[task.name].settings, target)
+        need = capsules[task.name].python
+        refusal = python_refusal(task.name, need, units[task.name].settings, target)
         if refusal is not None:
             raise refusal
     shipment = shipping.ship(units, capsules, _pinned(capsules.values()))

@@ -43,7 +43,7 @@ def explain_task(
         try:
             given = task.bind(args, kwargs)
             limit = resolved.settings.max_inline_io_bytes
-            packed = encode_inputs(task, capsule_of(task), given, limit)
+            packed = encode_inputs(task, capsule_of(task).interface, given, limit)
             inputs = [f"{', '.join(given)}: {readable_bytes(packed.size)}"]
         except FlyteError as error:
             errors.append(error)
@@ -56,7 +56,8 @@ def explain_task(
     except FlyteError as error:
         errors.append(error)
     if shipped.ok:
-        errors += [python_refusal(capsule_of(task), resolved.settings, place.name)]
+        need = capsule_of(task).python
+        errors += [python_refusal(task.name, need, resolved.settings, place.name)]
     sections = (
         ("inputs", tuple(inputs)),
         ("settings", tuple(settings)),

@@ -14,10 +14,8 @@ from flyte_jupyter.engine.run import Outcome, RunState
 from flyte_jupyter.session import session
 from flyte_jupyter.session.submit import (
     RunContext,
-    capsule_of,
     encode_inputs,
-    open_for,
-    request_for,
+    start_of,
 )
 from flyte_jupyter.worker.mapping import calls_of
 
@@ -32,12 +30,13 @@ class _Calls:
     def __init__(self, task: Any, iterables: tuple[Any, ...], window: int, context: RunContext):
         self._calls = calls_of(task, iterables)
         plain: Any = task.func if isinstance(task, functools.partial) else task
-        self._capsule = capsule_of(plain)
+        start = start_of(plain, context)
+        request = start.request(None)
+        self._interface = start.interface
+        self._limit = start.unit.settings.max_inline_io_bytes
+        self._opener = start.opener()
         self._engine = session.engine()
-        request = request_for(plain, self._capsule, None, context)
         self._run: RunState = self._engine.submit(request, context.subscriber)
-        self._limit = request.units[plain.name].settings.max_inline_io_bytes
-        self._opener = open_for(self._capsule)
         self._waiting: deque[Future[Outcome]] = deque()
         self._failed: Outcome | None = None
         self.more(window)
@@ -45,7 +44,7 @@ class _Calls:
     def more(self, count: int) -> None:
         """Start so many further calls."""
         for task, args, kwargs in islice(self._calls, count):
-            inputs = encode_inputs(task, self._capsule, task.bind(args, kwargs), self._limit)
+            inputs = encode_inputs(task, self._interface, task.bind(args, kwargs), self._limit)
             future: Future[Outcome] = Future()
             self._engine.add_call(self._run, inputs, future.set_result)
             self._waiting.append(future)

@@ -9,15 +9,19 @@ from typing import Any
 
 from flyte_jupyter import catalog
 from flyte_jupyter.capsule import Capsule, CapsuleCache
+from flyte_jupyter.capsule.model import PythonNeed
+from flyte_jupyter.deployment.shipping import need_of
 from flyte_jupyter.engine.events import Event
 from flyte_jupyter.engine.request import RunOptions, RunRequest, Unit
 from flyte_jupyter.errors import CapsuleError
 from flyte_jupyter.session import session
 from flyte_jupyter.session.include import included_files
 from flyte_jupyter.session.outcome import Opener
+from flyte_jupyter.session.reference import Found, deployed_units, find
 from flyte_jupyter.session.run import Run
 from flyte_jupyter.session.secret import find_secrets
 from flyte_jupyter.spec import Settings, Task
+from flyte_jupyter.spec.reference import ReferenceTask
 from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
 from flyte_jupyter.wire.exchange import INLINE_BUFFER, Packed, pack
 from flyte_jupyter.wire.inputs import check_inputs, check_size
@@ -25,14 +29,15 @@ from flyte_jupyter.wire.values import Encoded, Ref, encode, inline_size
 
 __all__ = [
     "RunContext",
+    "Start",
     "bare_unit",
     "capsule_of",
     "encode_inputs",
     "new_name",
     "open_for",
     "python_refusal",
-    "request_for",
     "request_of",
+    "start_of",
     "submit",
     "unit_of",
 ]
@@ -67,15 +72,65 @@ def submit(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], context: R
         InputError: the arguments do not fit the signature.
         CapsuleError: the task's code cannot be shipped.
     """
-    capsule = _capsules.get(task)
+    start = start_of(task, context)
     given = task.bind(args, kwargs)
-    unit = _units.get(task, capsule, context.layer, root=True)
-    inputs = encode_inputs(task, capsule, given, unit.settings.max_inline_io_bytes)
-    request = request_of(unit, task.short_name, capsule, inputs, context)
+    limit = start.unit.settings.max_inline_io_bytes
+    inputs = encode_inputs(task, start.interface, given, limit)
+    request = start.request(inputs)
     engine = session.engine()
-    opener = open_for(capsule)
+    opener = start.opener()
     # The last step: from here on the engine's thread wants the interpreter for itself.
     return Run(engine, engine.submit(request, context.subscriber), opener)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a run begins with: a task of this kernel, or a deployed one.
+
+    Args:
+        unit: the task as it is shipped.
+        short_name: what the run is named after.
+        interface: what the task takes and gives, as schemas.
+        context: what was said about the run.
+        shipped: its code, or the deployment that has it.
+    """
+
+    unit: Unit
+    short_name: str
+    interface: Mapping[str, Any]
+    context: RunContext
+    shipped: Capsule | tuple[Found, list[Unit]]
+
+    def request(self, inputs: Packed | None) -> RunRequest:
+        """Return the message for the run.
+
+        Raises:
+            CapsuleError: a task that may be called cannot be shipped, or not to its image.
+        """
+        return request_of(self.unit, self.short_name, self.shipped, inputs, self.context)
+
+    def opener(self) -> Opener:
+        """Return what decodes the results."""
+        return open_for(self.interface, strict=isinstance(self.shipped, tuple))
+
+
+def start_of(task: Task, context: RunContext) -> Start:
+    """Return what a run of a task begins with.
+
+    Raises:
+        CapsuleError: the task's code cannot be shipped.
+        SecretError: a secret is to be found nowhere.
+        NotFoundError: a deployed task is not there any more.
+        DeploymentError: a deployed task has another signature now.
+    """
+    if isinstance(task, ReferenceTask):
+        found = find(task)
+        units = deployed_units(found, context.layer, task.overrides)
+        name = units[0].settings.short_name or task.func_name
+        return Start(units[0], name, found.interface, context, (found, units))
+    capsule = _capsules.get(task)
+    unit = _units.get(task, capsule, context.layer, root=True)
+    return Start(unit, task.short_name, capsule.interface, context, capsule)
 
 
 def capsule_of(task: Task) -> Capsule:
@@ -83,27 +138,30 @@ def capsule_of(task: Task) -> Capsule:
     return _capsules.get(task)
 
 
-def open_for(capsule: Capsule) -> Opener:
-    """Return what decodes the results of a task."""
-    output = (capsule.interface or {}).get("output", {})
+def open_for(interface: Mapping[str, Any], *, strict: bool = False) -> Opener:
+    """Return what decodes the results of a task.
+
+    Args:
+        interface: what the task gives.
+        strict: whether a class of this notebook counts only if it is written as there.
+    """
+    output = interface.get("output", {})
     return Opener(
-        classes=_capsules.classes,
+        classes=_same_class if strict else _capsules.classes,
         returns_several=output.get("type") == "tuple",
         pickle=session.config().pickle,
     )
 
 
-def request_for(
-    task: Task, capsule: Capsule, inputs: Packed | None, context: RunContext
-) -> RunRequest:
-    """Return the message for a run."""
-    unit = _units.get(task, capsule, context.layer, root=True)
-    return request_of(unit, task.short_name, capsule, inputs, context)
+def _same_class(module: str, qualname: str, digest: str | None = None) -> type | None:
+    found = _capsules.classes(module, qualname, digest)
+    return found if found is not None and _capsules.class_hash(found) == digest else None
 
 
-def python_refusal(capsule: Capsule, settings: Settings, target: str) -> CapsuleError | None:
-    """Return why the Python of an image cannot load a capsule, ``None`` if it can."""
-    need = capsule.python
+def python_refusal(
+    name: str, need: PythonNeed, settings: Settings, target: str
+) -> CapsuleError | None:
+    """Return why the Python of an image cannot load the code of a task, ``None`` if it can."""
     if need.minimum is None and need.exact is None:
         return None
     version = session.make_target(target).python(settings)
@@ -112,44 +170,105 @@ def python_refusal(capsule: Capsule, settings: Settings, target: str) -> Capsule
         return None
     wanted = need.exact or need.minimum or (0, 0)
     return CapsuleError(
-        f"{capsule.name} cannot run in its image: {why}.",
+        f"{name} cannot run in its image: {why}.",
         remedy=f"Take an image with Python {wanted[0]}.{wanted[1]}, such as "
         f"Image.from_debian_base(python_version={wanted}).",
     )
 
 
 def request_of(
-    unit: Unit, short_name: str, capsule: Capsule, inputs: Packed | None, context: RunContext
+    unit: Unit,
+    short_name: str,
+    shipped: Capsule | tuple[Found, list[Unit]],
+    inputs: Packed | None,
+    context: RunContext,
 ) -> RunRequest:
-    """Return the message for a run of a unit and of all tasks that it may call."""
+    """Return the message for a run of a unit and of all tasks that it may call.
 
-    def target_of(one: Unit) -> str:
-        named = context.target or one.settings.target or session.default_target()
-        return session.check_target(named)
-
-    units: dict[str, Unit] = {}
-    targets: dict[str, str] = {}
-    pending = [(unit, capsule)]
-    while pending:
-        one, shipped = pending.pop()
-        units[one.name] = one
-        targets[one.name] = target_of(one)
-        refusal = python_refusal(shipped, one.settings, targets[one.name])
-        if refusal is not None:
-            raise refusal
-        for child in map(_declared, shipped.child_tasks.values()):
-            if child.name not in units and child.func is not None:
-                its = _capsules.get(child)
-                pending.append((_units.get(child, its, context.layer, root=False), its))
+    Raises:
+        CapsuleError: a task cannot be shipped, or not to its image.
+    """
+    load = _Load(context)
+    root = unit.name
+    if isinstance(shipped, tuple):
+        root = load.add_deployed(*shipped)
+    else:
+        load.add(unit, shipped)
     return RunRequest(
         name=context.name or new_name(short_name),
-        task=unit.name,
-        target=targets[unit.name],
-        targets={name: one for name, one in targets.items() if one != targets[unit.name]},
-        units=units,
+        task=root,
+        target=load.targets[root],
+        targets={n: one for n, one in load.targets.items() if one != load.targets[root]},
+        units=load.units,
         inputs=inputs,
         options=_options(context.labels),
+        notes=tuple(load.notes),
     )
+
+
+class _Load:
+    """The units of a run, gathered from where it begins.
+
+    Args:
+        context: what was said about the run.
+    """
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self.units: dict[str, Unit] = {}
+        self.targets: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def add(self, unit: Unit, capsule: Capsule) -> None:
+        """Add a task of this kernel and all that it may call."""
+        pending = [(unit, capsule)]
+        while pending:
+            one, shipped = pending.pop()
+            calls: dict[str, str] = {}
+            target = self._target_of(one, None)
+            self._check(one, shipped.python, target)
+            for address, child in shipped.child_tasks.items():
+                if isinstance(child, ReferenceTask):
+                    found = find(child)
+                    units = deployed_units(found, self._context.layer)
+                    calls[address] = self.add_deployed(found, units)
+                    continue
+                task = _declared(child)
+                if task.name not in self.units and task.func is not None:
+                    its = _capsules.get(task)
+                    layer = self._context.layer
+                    pending.append((_units.get(task, its, layer, root=False), its))
+            self.units[one.name] = replace(one, calls=calls) if calls else one
+            self.targets[one.name] = target
+
+    def add_deployed(self, found: Found, units: list[Unit]) -> str:
+        """Add a deployed task and all that it may call; return its name in the run."""
+        if found.note and found.note not in self.notes:
+            self.notes.append(found.note)
+        places = {one.name: self._target_of(one, found.record.target) for one in units}
+        names = {name: name for name in places}
+        if any(self.targets.get(name, place) != place for name, place in places.items()):
+            # the same code, deployed to two targets
+            names = {name: f"{name} on {found.record.target}" for name in places}
+        for one in units:
+            name, place = names[one.name], places[one.name]
+            self._check(one, need_of(found.record.units[one.name]), place)
+            if name != one.name:
+                calls = {address: names[key] for address, key in one.calls.items()}
+                one = replace(one, name=name, calls=calls)
+            self.units.setdefault(name, one)
+            self.targets[name] = place
+        return names[units[0].name]
+
+    def _target_of(self, unit: Unit, deployed: str | None) -> str:
+        """Return where a unit runs: where the run says, or it itself, or where it was deployed."""
+        named = self._context.target or unit.settings.target
+        return session.check_target(named or deployed or session.default_target())
+
+    def _check(self, unit: Unit, need: PythonNeed, target: str) -> None:
+        refusal = python_refusal(unit.name, need, unit.settings, target)
+        if refusal is not None:
+            raise refusal
 
 
 def _options(labels: Mapping[str, str]) -> RunOptions:
@@ -241,12 +360,14 @@ def bare_unit(name: str, environment: str, settings: Settings, capsule: Capsule)
     )
 
 
-def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any], limit: int | None) -> Packed:
+def encode_inputs(
+    task: Task, interface: Mapping[str, Any], given: dict[str, Any], limit: int | None
+) -> Packed:
     """Encode the inputs of a call, checked against the task's signature.
 
     Args:
         task: the task.
-        capsule: its code.
+        interface: what it takes, as schemas.
         given: value by name of the parameter.
         limit: ``max_inline_io_bytes``, ``None`` for the default.
 
@@ -255,7 +376,7 @@ def encode_inputs(task: Task, capsule: Capsule, given: dict[str, Any], limit: in
         InlineIOMaxBytesBreached: the inputs are larger than ``max_inline_io_bytes``.
     """
     encoded = encode(given, pickle=session.config().pickle, class_hash=_capsules.class_hash)
-    check_inputs(task.func_name, capsule.interface, encoded.tree)
+    check_inputs(task.func_name, interface, encoded.tree)
     packed = pack(encoded)
     size = inline_size(encoded) if encoded.buffers else packed.size
     if size > (DEFAULT_MAX_INLINE_IO_BYTES if limit is None else limit):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flyte_jupyter.spec.image import Image
     from flyte_jupyter.spec.pod import PodTemplate
     from flyte_jupyter.spec.policies import Backoff, Cache, RetryStrategy, ReusePolicy, Timeout
+    from flyte_jupyter.spec.reference import ReferenceTask
     from flyte_jupyter.spec.resources import Resources
     from flyte_jupyter.spec.secret import Secret
     from flyte_jupyter.spec.settings import UNSET, Settings
@@ -41,6 +42,7 @@ __all__ = [
     "Image",
     "Neuron",
     "PodTemplate",
+    "ReferenceTask",
     "Resources",
     "RetryStrategy",
     "ReusePolicy",
@@ -58,6 +60,7 @@ _MODULES = {
     "image": "Image",
     "pod": "PodTemplate",
     "policies": "Backoff Cache RetryStrategy ReusePolicy Timeout",
+    "reference": "ReferenceTask",
     "resources": "Resources",
     "secret": "Secret",
     "settings": "UNSET Settings",

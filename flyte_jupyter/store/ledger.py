@@ -73,6 +73,11 @@ class Ledger:
         self._path = folder / FILE
         self.place = place
 
+    @property
+    def path(self) -> Path:
+        """The file, which is there once something was deployed."""
+        return self._path
+
     def put(
         self,
         row: Row,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Iterator, Mapping, Optional, Tuple
 
 from flyte_jupyter.errors import InlineIOMaxBytesBreached, InputTypeError
 from flyte_jupyter.spec.limits import DEFAULT_MAX_INLINE_IO_BYTES
@@ -11,7 +11,7 @@ from flyte_jupyter.wire.schema import check
 __all__ = ["check_inputs", "check_size"]
 
 
-def check_inputs(task: str, interface: Optional[Dict[str, Any]], tree: Any) -> None:
+def check_inputs(task: str, interface: Optional[Mapping[str, Any]], tree: Any) -> None:
     """Check what a call gives, as it is encoded.
 
     Args:

@@ -9,6 +9,9 @@ from typing import Any, Optional, Sequence
 
 __all__ = ["install_alias"]
 
+# modules of the notebook's side that have another one in their place here
+INSTEAD = {"flyte_jupyter.remote": "flyte_jupyter.worker.remote"}
+
 
 class _Alias:
     """Finds ``flyte`` and what is below it under the name of this package."""
@@ -16,14 +19,17 @@ class _Alias:
     def find_spec(self, name: str, path: Optional[Sequence[str]] = None, target: Any = None) -> Any:
         """Return a spec for ``flyte`` and its modules."""
         del path, target
-        if name == "flyte" or name.startswith("flyte."):
+        if name == "flyte" or name.startswith("flyte.") or name in INSTEAD:
             loader: Any = self
             return ModuleSpec(name, loader)
         return None
 
     def create_module(self, spec: Any) -> Any:
         """Return the module of the same place in this package."""
-        return import_module("flyte_jupyter" + spec.name[len("flyte") :])
+        name = spec.name
+        if name not in INSTEAD:
+            name = "flyte_jupyter" + name[len("flyte") :]
+        return import_module(INSTEAD.get(name, name))
 
     def exec_module(self, module: Any) -> None:
         """Do nothing: the module has run under its own name."""

@@ -354,7 +354,7 @@ class Runner:
         self._waiters[number] = arrived
         self._link.attend()
         header: Dict[str, Any] = {
-            "task": task.name,
+            "task": task.address,
             "parent": current_call.get() or self._body.book.only_call,
             "inline": inline_size(encoded) if inputs else 0,
         }

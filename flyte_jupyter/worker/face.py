@@ -10,8 +10,10 @@ from typing import Any
 
 from flyte_jupyter import errors
 from flyte_jupyter.spec import *  # noqa: F403
+from flyte_jupyter.worker import remote
 from flyte_jupyter.worker.context import TaskContext, current_context
 from flyte_jupyter.worker.mapping import map  # noqa: A004
+from flyte_jupyter.worker.remote import reference_task, reference_tasks
 
 __all__ = [
     *__import__("flyte_jupyter.spec", fromlist=["__all__"]).__all__,
@@ -19,6 +21,9 @@ __all__ = [
     "errors",
     "init",
     "map",
+    "reference_task",
+    "reference_tasks",
+    "remote",
     "run",
 ]
 

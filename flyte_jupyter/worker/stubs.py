@@ -6,6 +6,7 @@ import inspect
 from typing import Any, Mapping
 
 from flyte_jupyter.spec.environment import TaskEnvironment
+from flyte_jupyter.spec.reference import Deployed, OverriddenReference, ReferenceTask
 from flyte_jupyter.spec.settings import from_plain
 from flyte_jupyter.spec.task import OverriddenTask, Task
 
@@ -26,6 +27,19 @@ def task_stub(entry: Mapping[str, Any]) -> Task:
         )
         for name, kind, has_default in entry["parameters"]
     ]
+    if entry.get("place"):
+        referred: Any = OverriddenReference if entry["overrides"] else ReferenceTask
+        reference: Task = referred(
+            env_name=entry["env"],
+            func_name=entry["func"],
+            signature=inspect.Signature(parameters),
+            is_async=entry["is_async"],
+            place=Deployed(*entry["place"]),
+            interface=entry["interface"],
+            overrides=from_plain(entry["overrides"]),
+            doc=entry["doc"],
+        )
+        return reference
     made: Any = OverriddenTask if entry["overrides"] else Task
     stub: Task = made(
         None,

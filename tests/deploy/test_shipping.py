@@ -17,9 +17,9 @@ import pytest
 import flyte_jupyter as flyte
 from flyte_jupyter import catalog
 from flyte_jupyter.capsule import CapsuleCache
-from flyte_jupyter.deploy.components import components
-from flyte_jupyter.deploy.records import UnitRecord
-from flyte_jupyter.deploy.shipping import (
+from flyte_jupyter.deployment.components import components
+from flyte_jupyter.deployment.records import UnitRecord
+from flyte_jupyter.deployment.shipping import (
     Pinned,
     Shipment,
     need_of,

@@ -1,0 +1,400 @@
+"""Deployed tasks found by name, and made into what a run takes."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flyte_jupyter.catalog.resolve import reaching
+from flyte_jupyter.deployment import shipping
+from flyte_jupyter.deployment.records import EnvironmentRecord, ParameterRecord, TaskRecord
+from flyte_jupyter.engine.request import Unit
+from flyte_jupyter.errors import DeploymentError, NotFoundError, SpecTypeError
+from flyte_jupyter.session import session
+from flyte_jupyter.session.secret import find_secrets
+from flyte_jupyter.spec.naming import did_you_mean, kind, listing, shown
+from flyte_jupyter.spec.reference import Deployed, ReferenceTask
+from flyte_jupyter.spec.settings import Layer, apply_layer
+from flyte_jupyter.store.ledger import Ledger, Row
+
+__all__ = ["Found", "deployed_units", "find", "pinned_of", "reference_task", "reference_tasks"]
+
+# records and units of runs of late, which are read and unpacked once
+MOST = 512
+# names that an error offers
+OFFERED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A deployed task.
+
+    Args:
+        record: the environment as it was deployed.
+        task: the task in it.
+        ledger: where it lies.
+        note: what is worth a word before it is run, or nothing.
+    """
+
+    record: EnvironmentRecord
+    task: TaskRecord
+    ledger: Ledger
+    note: str = ""
+
+    @property
+    def interface(self) -> Mapping[str, Any]:
+        """What the task takes and gives, as schemas."""
+        return self.task.interface or {}
+
+
+def reference_task(
+    name: str,
+    *,
+    version: str | None = None,
+    project: str | None = None,
+    target: str | None = None,
+) -> ReferenceTask:
+    """Return a task that was deployed, by its full name; its code and packages are not needed here.
+
+    It is looked for in this project first, then in the only other one that has it; likewise on the
+    default target first.
+
+    Args:
+        name: ``environment.task``.
+        version: the version to call; without it, each run takes the one that is current then.
+        project: the project that it was deployed in.
+        target: name of the target that it was deployed to.
+
+    Returns:
+        A task for ``flyte.run``, ``flyte.map`` and for calls in the body of other tasks.
+
+    Raises:
+        NotFoundError: nothing of that name or version is deployed, or several projects have it.
+        TargetError: there is no such target.
+    """
+    if not isinstance(name, str):
+        raise SpecTypeError(
+            f"{shown(name)} is {kind(name)}; name a deployed task: 'environment.task'."
+        )
+    ledger, row = _choose(name, version, project, target)
+    record = _record_of(ledger, row)
+    task = _task_of(record, name)
+    return _reference(record, task, version)
+
+
+def reference_tasks(
+    *names: str,
+    version: str | None = None,
+    project: str | None = None,
+    target: str | None = None,
+) -> tuple[ReferenceTask, ...]:
+    """Return several deployed tasks; see :func:`reference_task`."""
+    return tuple(
+        reference_task(name, version=version, project=project, target=target) for name in names
+    )
+
+
+def _reference(record: EnvironmentRecord, task: TaskRecord, version: str | None) -> ReferenceTask:
+    environment, _, function = task.name.rpartition(".")
+    return ReferenceTask(
+        env_name=environment,
+        func_name=function,
+        signature=_signature(task),
+        is_async=task.is_async,
+        place=Deployed(
+            project=record.project,
+            target=record.target,
+            version=version,
+            found=record.version,
+            when=time.strftime("%Y-%m-%d %H:%M", time.localtime(record.deployed)),
+            source=str(record.source),
+        ),
+        interface=task.interface,
+        doc=task.doc,
+    )
+
+
+class _Written:
+    """An annotation or a default as it was written elsewhere; what it means is not known here."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _signature(task: TaskRecord) -> inspect.Signature:
+    returns: Any = _Written(task.returns) if task.returns else inspect.Signature.empty
+    return inspect.Signature(
+        [_parameter(one) for one in task.parameters], return_annotation=returns
+    )
+
+
+def _parameter(one: ParameterRecord) -> inspect.Parameter:
+    empty = inspect.Parameter.empty
+    return inspect.Parameter(
+        one.name,
+        inspect._ParameterKind(one.kind),
+        default=empty if one.default is None else _Written(one.default),
+        annotation=_Written(one.annotation) if one.annotation else empty,
+    )
+
+
+# Looking it up
+
+
+def find(task: ReferenceTask) -> Found:
+    """Return the deployment that a reference means now.
+
+    Raises:
+        NotFoundError: it is not there any more.
+        DeploymentError: the task takes or gives something else than when the reference was made.
+    """
+    place = task.place
+    ledger = _ledger(place.target)
+    rows = ledger.rows(place.project, task.env_name)
+    current = next((row for row in rows if row.current), None)
+    wanted = [row for row in rows if row.version == place.version] if place.version else [current]
+    if not wanted or wanted[0] is None:
+        raise _gone(task.name, rows, place.version, f" in {place.project} on {place.target}")
+    row = wanted[0]
+    record = _record_of(ledger, row)
+    known = _task_of(record, task.name)
+    _check_face(task, known, record)
+    return Found(record, known, ledger, _note(task, row, current))
+
+
+def _note(task: ReferenceTask, row: Row, current: Row | None) -> str:
+    if current is None or row.version == current.version:
+        return ""
+    return (
+        f"{task.name}: version {row.version} is called, and {current.version} was deployed later."
+    )
+
+
+def _check_face(task: ReferenceTask, known: TaskRecord, record: EnvironmentRecord) -> None:
+    """Refuse a task that takes or gives something else than the reference says."""
+    signature = _signature(known)
+    now = _shape(signature), known.is_async, known.interface
+    if now == (_shape(task.signature), task.is_async, task.interface):
+        return
+    raise DeploymentError(
+        f"{task.name} was deployed again as version {record.version}, with another signature.",
+        evidence=[
+            f"then: {_written(task.func_name, task.signature, task.is_async)}",
+            f"now:  {_written(task.func_name, signature, known.is_async)}",
+        ],
+        remedy=f"Run reference_task({task.name!r}) again, and give it what it takes now.",
+    )
+
+
+def _shape(signature: inspect.Signature) -> list[tuple[str, int, bool]]:
+    return [
+        (one.name, int(one.kind), one.default is one.empty) for one in signature.parameters.values()
+    ]
+
+
+def _written(name: str, signature: inspect.Signature, is_async: bool) -> str:
+    return f"{'async ' if is_async else ''}def {name}{signature}"
+
+
+def _choose(
+    name: str, version: str | None, project: str | None, target: str | None
+) -> tuple[Ledger, Row]:
+    """Return the one row that a name means.
+
+    Raises:
+        NotFoundError: there is none, or several.
+    """
+    places = [session.check_target(target)] if target is not None else session.target_names()
+    ledgers = {place: _ledger(place) for place in places}
+    environment = name.rpartition(".")[0]
+    rows = [
+        (place, row)
+        for place, ledger in ledgers.items()
+        for row in ledger.rows(project, environment)
+        if environment
+    ]
+    fitting = [
+        (place, row)
+        for place, row in rows
+        if (row.version == version if version is not None else row.current)
+        and name in _record_of(ledgers[place], row).tasks
+    ]
+    if not fitting:
+        raise _missing(name, version, project, ledgers, [row for _, row in rows])
+    own = [one for one in fitting if one[1].project == session.config().project] or fitting
+    projects = list(dict.fromkeys(row.project for _, row in own))
+    if len(projects) > 1:
+        raise NotFoundError(
+            f"{name} is deployed in several projects: {listing(projects, 'and')}.",
+            remedy=f"Say which: reference_task({name!r}, project={projects[0]!r}).",
+        )
+    if len(own) > 1:
+        own = [one for one in own if one[0] == session.default_target()] or own
+    if len(own) > 1:
+        named = [place for place, _ in own]
+        raise NotFoundError(
+            f"{name} is deployed to several targets: {listing(named, 'and')}.",
+            remedy=f"Say which: reference_task({name!r}, target={named[0]!r}).",
+        )
+    place, row = own[0]
+    return ledgers[place], row
+
+
+def _missing(
+    name: str,
+    version: str | None,
+    project: str | None,
+    ledgers: Mapping[str, Ledger],
+    rows: list[Row],
+) -> NotFoundError:
+    """Return the error for a name that means nothing that is deployed."""
+    tasks = list(_all_tasks(ledgers, project))
+    if version is not None and rows and (name in tasks or not tasks):
+        return _gone(name, rows, version, "")
+    where = f" in {project}" if project is not None else ""
+    if not tasks:
+        return NotFoundError(
+            f"no task {name!r} is deployed{where}: nothing is.",
+            remedy="Deploy its environment in its own notebook: flyte.deploy(environment).",
+        )
+    short = {task.rpartition(".")[2]: task for task in tasks}
+    meant = short.get(name.rpartition(".")[2])
+    hint = did_you_mean(name, tasks) or (f"; did you mean {meant!r}?" if meant else ".")
+    offered = [*tasks[:OFFERED], *(["more"] if len(tasks) > OFFERED else [])]
+    verb = "is" if len(offered) == 1 else "are"
+    return NotFoundError(
+        f"no task {name!r} is deployed{where}{hint}",
+        remedy=f"Deployed {verb} {listing(offered, 'and')}.",
+    )
+
+
+def _all_tasks(ledgers: Mapping[str, Ledger], project: str | None) -> Iterator[str]:
+    """Yield the names of the tasks that can be called now, those of this project first."""
+    own = session.config().project
+    current = [
+        (ledger, row) for ledger in ledgers.values() for row in ledger.rows(project) if row.current
+    ]
+    current.sort(key=lambda one: one[1].project != own)
+    tasks = (name for ledger, row in current for name in _record_of(ledger, row).tasks)
+    yield from dict.fromkeys(tasks)
+
+
+def _gone(name: str, rows: Iterable[Row], version: str | None, where: str) -> NotFoundError:
+    """Return the error for a version that is not there, or a name of which there is none."""
+    versions = list(dict.fromkeys(row.version for row in rows))
+    if not versions:
+        return NotFoundError(
+            f"{name} is not deployed any more{where}.",
+            remedy="Deploy its environment again in its own notebook: flyte.deploy(environment).",
+        )
+    environment = name.rpartition(".")[0]
+    verb = "is" if len(versions) == 1 else "are"
+    return NotFoundError(
+        f"{name} has no version {version!r}{where}{did_you_mean(str(version), versions) or '.'}",
+        remedy=f"Of {environment} there {verb} {listing(versions, 'and')}.",
+    )
+
+
+def _task_of(record: EnvironmentRecord, name: str) -> TaskRecord:
+    task = record.tasks.get(name)
+    if task is None:
+        has = listing([one.rpartition(".")[2] for one in record.tasks], "and") or "no task"
+        raise NotFoundError(
+            f"{record.name} has no task {name.rpartition('.')[2]!r} in version {record.version}"
+            f"{did_you_mean(name, record.tasks) or '.'}",
+            remedy=f"It has {has}.",
+        )
+    return task
+
+
+def _ledger(target: str) -> Ledger:
+    from flyte_jupyter.session.deploy import ledger_of
+
+    return ledger_of(target)
+
+
+_records: dict[tuple[Any, ...], EnvironmentRecord] = {}
+_units: dict[tuple[str, str], Unit] = {}
+
+
+def _record_of(ledger: Ledger, row: Row) -> EnvironmentRecord:
+    """Return the record of a row, read once."""
+    key = (ledger.path, row)
+    known = _records.get(key)
+    if known is None:
+        plain = ledger.read(row.project, row.name, row.version)
+        if plain is None:
+            raise _gone(row.name, [], row.version, "")
+        known = _keep(_records, key, EnvironmentRecord.from_plain(plain))
+    return known
+
+
+def _keep(kept: dict[Any, Any], key: Any, value: Any) -> Any:
+    while len(kept) >= MOST:
+        del kept[next(iter(kept))]
+    kept[key] = value
+    return value
+
+
+# Taking it along
+
+
+def pinned_of(task: ReferenceTask) -> shipping.Pinned:
+    """Return the deployed task that a reference means now, to be deployed with what calls it.
+
+    Raises:
+        NotFoundError: it is not there any more.
+        DeploymentError: it takes or gives something else than when the reference was made.
+    """
+    found = find(task)
+    units = shipping.closure([found.task.unit], found.record.units)
+    blobs = {}
+    for one in units.values():
+        for digest in (one.capsule, *one.files[1:2]):
+            content = found.ledger.blob(digest)
+            if content is not None:
+                blobs[digest] = content
+    return shipping.Pinned(found.task.unit, units, blobs)
+
+
+def deployed_units(found: Found, run: Layer, overrides: Layer | None = None) -> list[Unit]:
+    """Return a deployed task and all that it may call as a run takes them, with their secrets.
+
+    Args:
+        found: the task.
+        run: what the run says.
+        overrides: what the reference says, where the run starts with it; ``None`` elsewhere.
+
+    Raises:
+        SecretError: a secret is to be found nowhere.
+        EngineError: its code is not among the deployments any more.
+    """
+    units = []
+    for key, record in shipping.closure([found.task.unit], found.record.units).items():
+        unit = _unit_of(found, key)
+        root = overrides is not None and key == found.task.unit
+        settings = unit.settings
+        if root and overrides:
+            settings = apply_layer(settings, overrides)
+        settings = apply_layer(settings, reaching(run, root=root))
+        secrets, secret_files = find_secrets(settings.secrets, record.environment)
+        if settings is not unit.settings or secrets or secret_files:
+            unit = replace(unit, settings=settings, secrets=secrets, secret_files=secret_files)
+        units.append(unit)
+    return units
+
+
+def _unit_of(found: Found, key: str) -> Unit:
+    """Return a unit, unpacked once, so that its settings stay the same object from run to run."""
+    record = found.record.units[key]
+    known = _units.get((key, record.capsule))
+    if known is None:
+        unit = shipping.unit_of(record, found.ledger.blob)
+        known = _keep(_units, (key, record.capsule), unit)
+    return known
