@@ -187,7 +187,7 @@ def _walk(
             at = place[name] = len(found)
             found.append(current.get(name, node))
             users.append([])
-        elif found[at] is not node and name not in current:
+        elif found[at] is not node:
             twins.append(node)
         return at
 

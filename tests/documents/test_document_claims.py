@@ -60,10 +60,16 @@ def test_dependencies_can_be_added_later_and_once(kernel: Any) -> None:
 @only("depends-on")
 def test_a_circle_is_refused_with_its_path(played: Any) -> None:
     error = played.kernel.cell("base_env.add_dependency(api_env)").error
-    assert error == (
+    first, *edges = error.splitlines()
+    assert first == (
         "CycleError: depends_on would close a circle: base → api → ml → base; "
         "remove one of these dependencies."
     )
+    assert [edge.partition(" in ")[0] for edge in edges] == [
+        "  base depends on api: add_dependency",
+        "  api depends on ml: depends_on",
+        "  ml depends on base: depends_on",
+    ]
     assert played.kernel.value("base_env.depends_on") == ()
 
 

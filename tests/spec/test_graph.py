@@ -8,7 +8,7 @@ import time
 import pytest
 
 from flyte_jupyter.errors import CycleError, DuplicateNameError
-from flyte_jupyter.spec import TaskEnvironment
+from flyte_jupyter.spec import TaskEnvironment, ranks
 from flyte_jupyter.spec.edges import Edge
 from flyte_jupyter.spec.graph import closure, waves
 from flyte_jupyter.spec.origin import Origin
@@ -61,6 +61,55 @@ def test_a_name_declared_again_is_followed_where_the_current_one_is_known() -> N
 def test_equal_declarations_of_one_name_are_one() -> None:
     old, new = TaskEnvironment("twin"), TaskEnvironment("twin")
     assert len(closure([old, new])) == 1
+
+
+def test_two_differing_environments_below_equal_ones_are_found() -> None:
+    bases = [TaskEnvironment("twin-base", cache=cache) for cache in (None, "auto")]
+    twins = [TaskEnvironment("twin-ml", depends_on=[base]) for base in bases]
+    assert twins[0] == twins[1]
+    with pytest.raises(DuplicateNameError, match="'twin-base'"):
+        closure(twins)
+
+
+def test_a_circle_is_found_below_a_name_that_once_stood_higher() -> None:
+    """What is depended on again from lower down is looked for there, too."""
+    below = TaskEnvironment("lower-0")
+    for index in range(1, 5):
+        below = TaskEnvironment(f"lower-{index}", depends_on=[below])
+    high = TaskEnvironment("lower", depends_on=[below])
+    TaskEnvironment("lower-user", depends_on=[high])
+    low = TaskEnvironment("lower")
+    user = TaskEnvironment("lower-other", depends_on=[low])
+    with pytest.raises(CycleError, match="lower → lower-other → lower"):
+        TaskEnvironment("lower", depends_on=[user])
+
+
+def test_declaring_a_graph_again_walks_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "_least", {})
+    monkeypatch.setattr(ranks, "_raised_to", -1)
+    looked: list[str] = []
+    plain = TaskEnvironment.depends_on.fget
+    assert plain is not None
+
+    def depends_on(environment: TaskEnvironment) -> tuple[TaskEnvironment, ...]:
+        looked.append(environment.name)
+        return plain(environment)  # type: ignore[no-any-return]
+
+    def declare() -> None:
+        layer: list[TaskEnvironment] = []
+        for level in range(100):
+            layer = [TaskEnvironment(f"walked-{level}-{side}", depends_on=layer) for side in "abc"]
+        last = layer[0]
+        for index in range(100):
+            added = TaskEnvironment(f"walked-added-{index}")
+            added.add_dependency(last)
+            last = added
+
+    declare()
+    monkeypatch.setattr(TaskEnvironment, "depends_on", property(depends_on))
+    declare()
+    # each is asked for its own dependencies alone: where it is declared and where one is added
+    assert len(looked) == 300 + 2 * 100
 
 
 def test_a_circle_in_a_plan_is_named_as_its_path() -> None:
