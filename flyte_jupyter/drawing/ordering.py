@@ -1,0 +1,65 @@
+"""In which order the items of each rank stand, so that few edges cross: barycentre sweeps."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right, insort
+from collections.abc import Mapping, Sequence
+
+__all__ = ["crossings", "ordered"]
+
+SWEEPS = 12
+
+Ranks = list[list[str]]
+Neighbours = Mapping[str, Sequence[str]]
+
+
+def ordered(ranks: Sequence[Sequence[str]], after: Neighbours, before: Neighbours) -> Ranks:
+    """Return the ranks with their items reordered; equal input gives equal output.
+
+    Args:
+        ranks: the items of each rank, in the order to begin with.
+        after: item → those of the next rank that it is joined to.
+        before: item → those of the rank before.
+    """
+    current = [list(rank) for rank in ranks]
+    best, fewest = current, crossings(current, after)
+    for sweep in range(SWEEPS):
+        if not fewest:
+            break
+        down = sweep % 2 == 0
+        current = _swept(current, before if down else after, down)
+        crossed = crossings(current, after)
+        if crossed < fewest:
+            best, fewest = current, crossed
+    return best
+
+
+def crossings(ranks: Sequence[Sequence[str]], after: Neighbours) -> int:
+    """Return how many pairs of edges between neighbouring ranks cross."""
+    total = 0
+    for rank, following in itertools.pairwise(ranks):
+        place = {item: index for index, item in enumerate(following)}
+        seen: list[int] = []
+        for item in rank:
+            ends = sorted(place[other] for other in after.get(item, ()))
+            total += sum(len(seen) - bisect_right(seen, end) for end in ends)
+            for end in ends:
+                insort(seen, end)
+    return total
+
+
+def _swept(ranks: Ranks, neighbours: Neighbours, down: bool) -> Ranks:
+    """Return the ranks, each ordered by the middle of its neighbours in the one before it."""
+    swept = [list(rank) for rank in ranks]
+    places: dict[str, float] = {}
+    for index in range(len(swept)) if down else reversed(range(len(swept))):
+        rank = swept[index]
+        wanted = {}
+        for own, item in enumerate(rank):
+            found = [places[other] for other in neighbours.get(item, ())]
+            # what has no neighbour there stays where it is, among as many as there are
+            wanted[item] = sum(found) / len(found) if found else (own + 0.5) / len(rank)
+        rank.sort(key=wanted.__getitem__)
+        places |= {item: (place + 0.5) / len(rank) for place, item in enumerate(rank)}
+    return swept
