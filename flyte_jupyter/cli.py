@@ -30,6 +30,10 @@ Run the tasks of a notebook or a Python file, each in a container of its own.
   flyte-jupyter ps
   flyte-jupyter clean [NAME ...] [--dry-run] [--all]
   flyte-jupyter images [--remove-unused | --remove NAME ...] [--dry-run]
+  flyte-jupyter deploy NOTEBOOK [ENV ...] [--on TARGET] [--dry-run] [--version V]
+  flyte-jupyter deployments [ENV ...] [--versions] [--all]
+  flyte-jupyter rollback ENV [--version V]
+  flyte-jupyter undeploy ENV ...
   flyte-jupyter doctor
   flyte-jupyter demo [--lab]
 
@@ -39,6 +43,9 @@ logs    shows what a run wrote, the last one if none is named, and what it used.
 ps      lists what kernels have on the targets: containers, networks, volumes, folders.
 clean   removes what kernels that have ended left behind, or what is named.
 images  lists what was built for the targets, and removes it.
+deploy  deploys the environments of a .py file or a notebook in the order of depends_on;
+        deployments lists what is deployed from this folder, rollback makes an earlier version the
+        current one, undeploy takes all versions away.
 doctor  says which targets are usable here, and how to get the others.
 demo    runs the quickstart notebook and prints what it did; --lab opens it in JupyterLab.
 
@@ -103,7 +110,8 @@ def _show(verb: Verb, name: str, arguments: list[str]) -> int:
         print(f"{usage}\n\n{name} {verb.does}.\n\nOptions:\n{help_text(verb.options)}")
         return DONE
     words = [Word(text, 0, len(text), literal=True) for text in arguments]
-    print(verb.do(parse_words(words, verb.options, None), {}, True))
+    with _alias():
+        print(verb.do(parse_words(words, verb.options, None), {}, True))
     return DONE
 
 

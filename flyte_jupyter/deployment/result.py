@@ -211,7 +211,8 @@ def _rows(deployment: Deployment) -> list[tuple[str, ...]]:
         seconds = "" if one.seconds is None else readable_seconds(one.seconds)
         state = f"{SYMBOLS[one.state]} {one.state.value}"
         why = one.why or "; ".join(one.changes)
-        rows.append((f"wave {one.wave}", one.name, state, seconds, one.image, why))
+        # what is different each time stands last, so that nothing is moved by it
+        rows.append((f"wave {one.wave}", one.name, state, one.image, why, seconds))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         tuple(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows

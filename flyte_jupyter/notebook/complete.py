@@ -16,12 +16,16 @@ from flyte_jupyter.notebook.matching import LINE
 from flyte_jupyter.notebook.options import (
     CELL_RUN_OPTIONS,
     CLEAN_OPTIONS,
+    DEPLOY_OPTIONS,
+    DEPLOYMENTS_OPTIONS,
     ENV_OPTIONS,
     EXPLAIN_OPTIONS,
     IMAGES_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
+    ROLLBACK_OPTIONS,
     RUN_OPTIONS,
+    UNDEPLOY_OPTIONS,
     Kind,
     Option,
 )
@@ -40,7 +44,13 @@ TABLES = {
     ("%", "flyte_ps"): PS_OPTIONS,
     ("%", "flyte_clean"): CLEAN_OPTIONS,
     ("%", "flyte_images"): IMAGES_OPTIONS,
+    ("%", "flyte_deploy"): DEPLOY_OPTIONS,
+    ("%", "flyte_deployments"): DEPLOYMENTS_OPTIONS,
+    ("%", "flyte_rollback"): ROLLBACK_OPTIONS,
+    ("%", "flyte_undeploy"): UNDEPLOY_OPTIONS,
 }
+# what takes names of environments
+OF_ENVIRONMENTS = ("flyte_deploy", "flyte_deployments", "flyte_rollback", "flyte_undeploy")
 OPEN_CALL = re.compile(r"([A-Za-z_][\w.-]*)\(([^()]*)$")
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 CACHE = ("auto", "override", "disable")
@@ -106,6 +116,9 @@ def candidates(line: str, catalog: Catalog, variables: Mapping[str, Any] = {}) -
         return _completion(fragment, _options(options))
     if mark == "%%" or magic in ("flyte_ps", "flyte_clean", "flyte_images"):
         return _completion(fragment, _options(options))
+    if magic in OF_ENVIRONMENTS:
+        named = _named(catalog.environments, "environment")
+        return _completion(fragment, [*named, *_options(options)])
     if magic == "flyte_logs":
         return _completion(fragment, [*_runs(), *_tasks(catalog, variables), *_options(options)])
     return _completion(fragment, [*_tasks(catalog, variables), *_options(options)])

@@ -27,12 +27,16 @@ from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.options import (
     CELL_RUN_OPTIONS,
     CLEAN_OPTIONS,
+    DEPLOY_OPTIONS,
+    DEPLOYMENTS_OPTIONS,
     ENV_OPTIONS,
     EXPLAIN_OPTIONS,
     IMAGES_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
+    ROLLBACK_OPTIONS,
     RUN_OPTIONS,
+    UNDEPLOY_OPTIONS,
     Option,
     help_text,
 )
@@ -207,6 +211,57 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         """
         return self._verb("images", line)
 
+    @_helped(("Options:", DEPLOY_OPTIONS))
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    def flyte_deploy(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """Deploy environments with all that they depend on, and show it while it goes on.
+
+            %flyte_deploy [ENV ...] [--on TARGET] [--dry-run] [--version V]
+
+        Without a name, all environments of the notebook. Each comes after what it depends on;
+        what has not changed is left as it is. Deployed tasks can be called by name from other
+        notebooks: flyte.reference_task("ml-training.train").
+        """
+        return self._verb("deploy", line, local_ns)
+
+    @_helped(("Options:", DEPLOYMENTS_OPTIONS))
+    @no_var_expand
+    @line_magic
+    def flyte_deployments(self, line: str) -> Any:
+        """List what is deployed in this project, and what has changed since.
+
+            %flyte_deployments [ENV ...] [--versions] [--all]
+
+        Every environment has one current version, which calls by name get.
+        """
+        return self._verb("deployments", line)
+
+    @_helped(("Options:", ROLLBACK_OPTIONS))
+    @no_var_expand
+    @line_magic
+    def flyte_rollback(self, line: str) -> Any:
+        """Make an earlier version of a deployed environment the current one.
+
+            %flyte_rollback ENV [--version V]
+
+        Without a version, the one that was current before.
+        """
+        return self._verb("rollback", line)
+
+    @_helped(("Options:", UNDEPLOY_OPTIONS))
+    @no_var_expand
+    @line_magic
+    def flyte_undeploy(self, line: str) -> Any:
+        """Take deployed environments away with all their versions.
+
+            %flyte_undeploy ENV ...
+
+        What other deployed environments have taken over of their code stays with them.
+        """
+        return self._verb("undeploy", line)
+
     def _verb(self, name: str, line: str, local_ns: dict[str, Any] | None = None) -> Any:
         from flyte_jupyter.notebook.arguments import parse
         from flyte_jupyter.notebook.verbs import VERBS
@@ -221,7 +276,7 @@ class FlyteMagics(Magics):  # type: ignore[misc]
 
             %flyte run train --rows 1000 --task_queue gpus
             %flyte run FILE.py train --rows 1000
-            %flyte logs | ps | clean | images
+            %flyte logs | ps | clean | images | deploy | deployments | rollback | undeploy
 
         Without a file, the task is one of this notebook. Inputs are typed by its signature.
         """

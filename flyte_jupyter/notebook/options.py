@@ -14,12 +14,16 @@ __all__ = [
     "CELL_RUN_OPTIONS",
     "CLEAN_OPTIONS",
     "COMMAND_OPTIONS",
+    "DEPLOYMENTS_OPTIONS",
+    "DEPLOY_OPTIONS",
     "ENV_OPTIONS",
     "EXPLAIN_OPTIONS",
     "IMAGES_OPTIONS",
     "LOGS_OPTIONS",
     "PS_OPTIONS",
+    "ROLLBACK_OPTIONS",
     "RUN_OPTIONS",
+    "UNDEPLOY_OPTIONS",
     "Kind",
     "Option",
     "help_text",
@@ -152,6 +156,23 @@ IMAGES_OPTIONS: tuple[Option, ...] = (
     _option("--remove", Kind.MANY, "NAME ...", "remove these"),
     _DRY_RUN,
 )
+_TAKE_OVER = _option("--take-over", Kind.FLAG, "", "take what was deployed from elsewhere")
+DEPLOY_OPTIONS: tuple[Option, ...] = (
+    ON,
+    _option("--dry-run", Kind.FLAG, "", "only say what would come of it"),
+    _option("--version", Kind.ONE, "NAME", "name of the version; a hash of the content without"),
+    _TAKE_OVER,
+)
+DEPLOYMENTS_OPTIONS: tuple[Option, ...] = (
+    ON,
+    _option("--versions", Kind.FLAG, "", "every version, not only the current one"),
+    _option("--all", Kind.FLAG, "", "of all projects"),
+)
+ROLLBACK_OPTIONS: tuple[Option, ...] = (
+    ON,
+    _option("--version", Kind.ONE, "NAME", "the version; the one before if not given"),
+)
+UNDEPLOY_OPTIONS: tuple[Option, ...] = (ON, _TAKE_OVER)
 COMMAND_OPTIONS: tuple[Option, ...] = (
     *RUN_OPTIONS,
     # two spellings of Flyte's own command line

@@ -26,9 +26,11 @@ from flyte_jupyter.notebook.usage import MagicUsageError
 from flyte_jupyter.spec.naming import did_you_mean, variable_name
 from flyte_jupyter.spec.task import Task
 
-__all__ = ["load_task"]
+__all__ = ["load_declarations", "load_task"]
 
 MARK = "%%flyte_env"
+# what is called where an environment is declared or changed
+DECLARING = frozenset({"TaskEnvironment", "add_dependency", "clone_with"})
 
 
 def load_task(path: str, name: str, catalog: Catalog) -> Task:
@@ -61,6 +63,57 @@ def load_task(path: str, name: str, catalog: Catalog) -> Task:
             + (did_you_mean(name, known) or (f"; it has {', '.join(known)}" if known else ""))
         )
     return found[-1]
+
+
+def load_declarations(path: str, catalog: Catalog) -> None:
+    """Declare the environments and tasks of a file, and run nothing else of it.
+
+    Args:
+        path: a ``.py`` file or a notebook.
+        catalog: the session's declarations.
+
+    Raises:
+        NotFoundError: no such file, or it declares no environment.
+        MagicUsageError: no file of Python.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise NotFoundError(f"there is no file {path!r}")
+    before = set(catalog.environments)
+    if file.suffix == ".py":
+        _module(file)
+    elif file.suffix == ".ipynb":
+        units = list(_units(file))
+        wanted = [index for index, unit in enumerate(units) if _declares(unit)]
+        _play(file, units, {need for index in wanted for need in _needed(units, index)}, catalog)
+    else:
+        raise MagicUsageError(f"{path!r} is neither a .py file nor a notebook (.ipynb)")
+    if set(catalog.environments) <= before:
+        raise NotFoundError(
+            f"{file.name} declares no environment",
+            remedy="Declare one with flyte.TaskEnvironment(...) or %%flyte_env.",
+        )
+
+
+def _declares(unit: _Unit) -> bool:
+    """Return whether a unit declares an environment or a task, or changes one."""
+    if unit.line is not None:
+        return True
+    for statement in unit.body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and any(
+            isinstance(node, ast.Attribute) and node.attr == "task"
+            for decorator in statement.decorator_list
+            for node in ast.walk(decorator)
+        ):
+            return True
+        for node in _own(statement):
+            if isinstance(node, ast.Call):
+                called = node.func
+                name = called.attr if isinstance(called, ast.Attribute) else ""
+                name = called.id if isinstance(called, ast.Name) else name
+                if name in DECLARING:
+                    return True
+    return False
 
 
 def _module(file: Path) -> dict[str, Any]:
@@ -104,11 +157,16 @@ def _notebook(file: Path, name: str, catalog: Catalog) -> dict[str, Any]:
     if not wanted:
         known = {bound for unit in units for bound in unit.binds}
         raise NotFoundError(f"{file.name} has no task {name!r}{did_you_mean(name, known)}")
+    return _play(file, units, _needed(units, wanted[-1]), catalog)
+
+
+def _play(file: Path, units: list[_Unit], needed: set[int], catalog: Catalog) -> dict[str, Any]:
+    """Execute some units of a notebook in its order, and return the names that there are then."""
     shell = _Shell({"__name__": "__main__", "__file__": str(file.resolve())})
     folder = str(file.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    for index in sorted(_needed(units, wanted[-1])):
+    for index in sorted(needed):
         _execute(units[index], shell, catalog, file)
     return shell.user_ns
 

@@ -12,9 +12,13 @@ from typing import Any
 from flyte_jupyter.notebook.arguments import Arguments
 from flyte_jupyter.notebook.options import (
     CLEAN_OPTIONS,
+    DEPLOY_OPTIONS,
+    DEPLOYMENTS_OPTIONS,
     IMAGES_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
+    ROLLBACK_OPTIONS,
+    UNDEPLOY_OPTIONS,
     Option,
 )
 from flyte_jupyter.notebook.usage import MagicUsageError
@@ -92,6 +96,30 @@ def _removed(names: tuple[str, ...], dry_run: bool) -> Any:
     return removed_table(remove_built(names, dry_run=dry_run), dry_run=dry_run)
 
 
+def _deploy(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.deploy_verbs import deploy_verb
+
+    return deploy_verb(said, variables, terminal)
+
+
+def _deployments(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.deploy_verbs import deployments_verb
+
+    return deployments_verb(said, variables, terminal)
+
+
+def _rollback(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.deploy_verbs import rollback_verb
+
+    return rollback_verb(said, variables, terminal)
+
+
+def _undeploy(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.deploy_verbs import undeploy_verb
+
+    return undeploy_verb(said, variables, terminal)
+
+
 def _none(verb: str, said: Arguments) -> None:
     if said.positionals:
         raise MagicUsageError(f"{verb} takes no {str(said.positionals[0])!r}")
@@ -113,5 +141,29 @@ VERBS: dict[str, Verb] = {
     ),
     "images": Verb(
         "lists what was built for the targets, and removes it", "", IMAGES_OPTIONS, _images
+    ),
+    "deploy": Verb(
+        "deploys environments in the order of depends_on; in a terminal, those of a file",
+        "[ENV ...]",
+        DEPLOY_OPTIONS,
+        _deploy,
+    ),
+    "deployments": Verb(
+        "lists what is deployed, and what has changed since",
+        "[ENV ...]",
+        DEPLOYMENTS_OPTIONS,
+        _deployments,
+    ),
+    "rollback": Verb(
+        "makes an earlier version of an environment the current one",
+        "ENV",
+        ROLLBACK_OPTIONS,
+        _rollback,
+    ),
+    "undeploy": Verb(
+        "takes environments away with all their versions",
+        "ENV ...",
+        UNDEPLOY_OPTIONS,
+        _undeploy,
     ),
 }

@@ -41,11 +41,13 @@ def source_of(notebook: str = "") -> Source:
         notebook: path of the notebook or file, if the caller knows it.
     """
     main = sys.modules.get("__main__")
+    program = str(getattr(main, "__file__", None) or "")
     found = (
         notebook
         or os.environ.get(NOTEBOOK, "")
         or str(getattr(main, VSCODE, ""))
-        or str(getattr(main, "__file__", None) or "")
+        # a command such as flyte-jupyter is no program of the user
+        or (program if program.endswith(".py") else "")
     )
     path = str(Path(found).resolve()) if found else ""
     return Source(socket.gethostname(), os.getcwd(), path)
