@@ -23,6 +23,7 @@ __all__ = ["Extension", "load", "unload"]
 
 ATTRIBUTE = "_flyte_jupyter_extension"
 RUN = ("flyte_jupyter.session.run", "Run")
+DEPLOYMENT = ("flyte_jupyter.deployment.result", "Deployment")
 OFFICIAL = (
     "The official flyte package is installed, so `import flyte` stays that one; "
     "use `import flyte_jupyter as flyte` for this one."
@@ -72,7 +73,9 @@ class Extension:
         if (completer := getattr(shell, "Completer", None)) is not None:
             self._matcher = matcher_for(shell)
             completer.custom_matchers.append(self._matcher)
-        shell.display_formatter.formatters["text/html"].for_type_by_name(*RUN, self._run_as_html)
+        formatter = shell.display_formatter.formatters["text/html"]
+        formatter.for_type_by_name(*RUN, self._run_as_html)
+        formatter.for_type_by_name(*DEPLOYMENT, self._deployment_as_html)
         self._stop_numbering = number_cells_by(self._number_of)
         if official_is_installed():
             print(OFFICIAL)
@@ -98,12 +101,20 @@ class Extension:
             shell.configurables.remove(self._magics)
         if self._matcher is not None:
             shell.Completer.custom_matchers.remove(self._matcher)
-        shell.display_formatter.formatters["text/html"].pop(".".join(RUN), None)
+        for name in (RUN, DEPLOYMENT):
+            shell.display_formatter.formatters["text/html"].pop(".".join(name), None)
         if self._alias is not None:
             self._alias.remove()
 
     def _number_of(self, file: str) -> int | None:
-        """Return which execution last compiled a cell under this file name."""
+        """Return the number of the execution behind a file name, where somebody sees numbers.
+
+        What executes a saved notebook may count otherwise than it did, and compare what it says.
+        """
+        from flyte_jupyter.notebook.live import is_interactive
+
+        if not is_interactive(self._shell):
+            return None
         numbers: Mapping[str, int] = getattr(self._shell.compile, "_filename_map", {})
         return numbers.get(file)
 
@@ -126,3 +137,10 @@ class Extension:
 
         watched = is_interactive(self._shell)
         return html(state_of(run.events()), now=time.time(), times=watched)
+
+    def _deployment_as_html(self, deployment: Any) -> str:
+        """Return what a deployment looks like where it is the value of a cell."""
+        from flyte_jupyter.notebook.deploying import deployment_html
+        from flyte_jupyter.notebook.live import is_interactive
+
+        return deployment_html(deployment, times=is_interactive(self._shell))

@@ -115,7 +115,10 @@ def test_a_usage_error_is_an_error_and_shows_no_frames(shell, line: str, capsys)
     assert "Traceback" not in text
 
 
-def test_a_declaration_knows_the_number_of_its_cell(shell) -> None:
+def test_a_declaration_knows_the_number_of_its_cell(
+    shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYTE_JUPYTER_INTERACTIVE", "1")
     shell.run_cell("import flyte_jupyter as flyte", store_history=True)
     number = shell.execution_count
     shell.run_cell("# it\nenv = flyte.TaskEnvironment('numbered')", store_history=True)
@@ -126,6 +129,12 @@ def test_a_declaration_knows_the_number_of_its_cell(shell) -> None:
         f"cell {number + 1}, line 1",
         f"cell {number + 1}, line 3",
     ]
+
+
+def test_a_cell_has_no_number_where_nobody_sees_numbers(shell) -> None:
+    shell.run_cell("import flyte_jupyter as flyte", store_history=True)
+    shell.run_cell("env = flyte.TaskEnvironment('unseen')", store_history=True)
+    assert shell.user_ns["env"].origin.label == "a cell, line 1"
 
 
 def test_without_the_extension_cells_have_no_number(shell) -> None:

@@ -245,8 +245,16 @@ def number_of(answer) -> int:
     return answer.of("execute_input")[0]["execution_count"]
 
 
+# a cell tells its number only where somebody sees it
+WATCHED = """
+import os
+os.environ["FLYTE_JUPYTER_INTERACTIVE"] = "1"
+import flyte_jupyter as flyte
+"""
+
+
 def test_a_circle_is_refused_with_the_cells_that_close_it(kernel) -> None:
-    kernel.run("import flyte_jupyter as flyte")
+    kernel.run(WATCHED)
     kernel.run("below = flyte.TaskEnvironment('below')\nabove = flyte.TaskEnvironment('above')")
     first = number_of(kernel.run("above.add_dependency(below)"))
     second = number_of(kernel.run("over = flyte.TaskEnvironment('over', depends_on=[above])"))
@@ -261,7 +269,7 @@ def test_a_circle_is_refused_with_the_cells_that_close_it(kernel) -> None:
 
 
 def test_a_cell_that_is_run_again_declares_under_its_new_number(kernel) -> None:
-    kernel.run("import flyte_jupyter as flyte\nmade = []")
+    kernel.run(f"{WATCHED}\nmade = []")
     declare = "made.append(flyte.TaskEnvironment('twice'))"
     numbers = [number_of(kernel.run(declare)) for _ in range(2)]
     told = kernel.run("print([each.origin.cell for each in made])").stdout
