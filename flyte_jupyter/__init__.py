@@ -26,6 +26,7 @@ _FACE = {
         "shut_down",
         "with_runcontext",
     ),
+    "flyte_jupyter.session.deployments": ("deployments", "rollback", "undeploy"),
     "flyte_jupyter.spec": (
         "AMD_GPU",
         "Backoff",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         shut_down,
         with_runcontext,
     )
+    from flyte_jupyter.session.deployments import deployments, rollback, undeploy
     from flyte_jupyter.spec import (
         AMD_GPU,
         GPU,

@@ -21,7 +21,7 @@ from flyte_jupyter.notebook.tables import Table, Tables
 from flyte_jupyter.notebook.usage import MagicUsageError
 from flyte_jupyter.session import session
 from flyte_jupyter.session.deploy import deploy
-from flyte_jupyter.session.deployments import deployed, roll_back, undeploy, versions
+from flyte_jupyter.session.deployments import deployments, rollback, undeploy, versions
 from flyte_jupyter.session.drafts import source_of
 
 __all__ = ["deploy_verb", "deployments_verb", "rollback_verb", "undeploy_verb"]
@@ -85,7 +85,7 @@ def deployments_verb(said: Arguments, variables: Mapping[str, Any], terminal: bo
     del variables
     target, everywhere = said.values.get("on"), bool(said.values.get("all"))
     names = [str(word) for word in said.positionals]
-    found = deployed(names, target=target, everywhere=everywhere)
+    found = deployments(*names, target=target, everywhere=everywhere)
     table = deployed_table(found, everywhere=everywhere, terminal=terminal)
     if not said.values.get("versions"):
         return table
@@ -100,7 +100,7 @@ def rollback_verb(said: Arguments, variables: Mapping[str, Any], terminal: bool)
         raise MagicUsageError("rollback takes the name of one environment")
     name = str(said.positionals[0])
     target = said.values.get("on")
-    roll_back(name, said.values.get("version"), target=target)
+    rollback(name, said.values.get("version"), target=target)
     return versions_table(versions(name, target=target))
 
 
@@ -111,10 +111,10 @@ def undeploy_verb(said: Arguments, variables: Mapping[str, Any], terminal: bool)
     if not names:
         raise MagicUsageError("undeploy takes the names of the environments to take away")
     target = said.values.get("on")
-    gone = undeploy(names, target=target, take_over=bool(said.values.get("take_over")))
+    gone = undeploy(*names, target=target, take_over=bool(said.values.get("take_over")))
     after = [
         one.record.name
-        for one in deployed(target=target)
+        for one in deployments(target=target)
         if not set(names).isdisjoint(one.record.depends_on)
     ]
     return undeployed_table(gone, after)

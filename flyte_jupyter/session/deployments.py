@@ -17,12 +17,12 @@ from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.naming import did_you_mean, listing
 from flyte_jupyter.store.ledger import Ledger, Row
 
-__all__ = ["Standing", "deployed", "roll_back", "standing", "undeploy", "versions"]
+__all__ = ["Standing", "deployments", "rollback", "standing", "undeploy", "versions"]
 
 DEPLOYED, CHANGED, ELSEWHERE = "deployed", "changed", "not declared here"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Standing:
     """A deployed environment beside what this session declares.
 
@@ -40,15 +40,18 @@ class Standing:
     changes: tuple[str, ...] = ()
     versions: int = 1
 
+    def __repr__(self) -> str:
+        record = self.record
+        what = self.sentence or self.word
+        return f"<{record.name} {record.version} on {record.target}: {what}>"
+
     @property
     def sentence(self) -> str:
         """What has changed since, in one line; empty if nothing has."""
         return f"changed since deployed: {', '.join(self.changes)}" if self.changes else ""
 
 
-def deployed(
-    names: Sequence[str] = (), *, target: str | None = None, everywhere: bool = False
-) -> list[Standing]:
+def deployments(*names: str, target: str | None = None, everywhere: bool = False) -> list[Standing]:
     """Return what is deployed, each beside what this session declares.
 
     Args:
@@ -89,7 +92,7 @@ def versions(name: str, *, target: str | None = None) -> list[Row]:
     return rows
 
 
-def roll_back(name: str, version: str | None = None, *, target: str | None = None) -> Row:
+def rollback(name: str, version: str | None = None, *, target: str | None = None) -> Row:
     """Make an earlier version of an environment the current one, with its image made ready.
 
     Args:
@@ -121,9 +124,7 @@ def roll_back(name: str, version: str | None = None, *, target: str | None = Non
     return next(one for one in ledger.rows(row.project, name) if one.current)
 
 
-def undeploy(
-    names: Sequence[str], *, target: str | None = None, take_over: bool = False
-) -> list[Row]:
+def undeploy(*names: str, target: str | None = None, take_over: bool = False) -> list[Row]:
     """Take environments away with all their versions, and return these.
 
     Args:

@@ -15,7 +15,7 @@ import pytest
 import flyte_jupyter as flyte
 from flyte_jupyter.deployment.result import State
 from flyte_jupyter.session.deploy import deploy
-from flyte_jupyter.session.deployments import deployed, roll_back, standing, undeploy, versions
+from flyte_jupyter.session.deployments import deployments, rollback, standing, undeploy, versions
 from flyte_jupyter.targets.local import LocalTarget
 
 # the block of Flyte's page on several environments
@@ -81,7 +81,7 @@ def test_the_observed_order_is_base_then_ml_then_api(cell: Any) -> None:
     base, ml, api = (deployment[name] for name in ("base", "ml", "api"))
     assert all(one.ok for one in (base, ml, api))
     assert base.ended <= ml.started <= ml.ended <= api.started <= api.ended
-    kept = {one.record.name: one.record.deployed for one in deployed()}
+    kept = {one.record.name: one.record.deployed for one in deployments()}
     assert kept["base"] < kept["ml"] < kept["api"]
     assert set(states(flyte.deploy(book.api_env)).values()) == {State.CACHED}
 
@@ -153,7 +153,7 @@ def test_a_failure_stops_what_comes_after_it_and_nothing_else(cell: Any) -> None
     }
     assert deployment["after"].why == "broken failed"
     assert "no-such-package-anywhere" in str(caught.value)
-    assert {one.record.name for one in deployed()} == {"base", "beside", "also"}
+    assert {one.record.name for one in deployments()} == {"base", "beside", "also"}
 
 
 def test_code_that_cannot_be_shipped_fails_its_environment_alone(cell: Any) -> None:
@@ -188,24 +188,24 @@ def test_versions_can_be_named_and_rolled_back(cell: Any) -> None:
         flyte.deploy("ml", version="v1")
     flyte.deploy("ml", version="v2")
     assert [(one.version, one.current) for one in versions("ml")] == [("v2", True), ("v1", False)]
-    assert roll_back("ml").version == "v1"
+    assert rollback("ml").version == "v1"
     assert standing(["ml"])["ml"].record.version == "v1"
-    assert roll_back("ml", "v2").version == "v2"
+    assert rollback("ml", "v2").version == "v2"
     with pytest.raises(flyte.errors.NotFoundError, match="no version 'v3'"):
-        roll_back("ml", "v3")
+        rollback("ml", "v3")
     with pytest.raises(flyte.errors.NotFoundError, match="'mll' is not deployed; did you mean"):
-        roll_back("mll")
+        rollback("mll")
 
 
 def test_what_is_taken_away_is_gone_with_all_versions(cell: Any, state: Path) -> None:
     cell(TASKS)
     flyte.deploy("api")
-    gone = undeploy(["ml", "api"])
+    gone = undeploy("ml", "api")
     assert {row.name for row in gone} == {"ml", "api"}
-    assert [one.record.name for one in deployed()] == ["base"]
+    assert [one.record.name for one in deployments()] == ["base"]
     with pytest.raises(flyte.errors.NotFoundError):
-        undeploy(["base", "api"])
-    assert [one.record.name for one in deployed()] == ["base"]
+        undeploy("base", "api")
+    assert [one.record.name for one in deployments()] == ["base"]
 
 
 def test_a_name_that_was_deployed_from_elsewhere_is_taken_over_only_if_asked(
@@ -270,7 +270,7 @@ def test_an_interrupt_ends_what_was_begun_and_keeps_what_was_done(
         "ml": State.SKIPPED,
         "api": State.SKIPPED,
     }
-    assert [one.record.name for one in deployed()] == ["base"]
+    assert [one.record.name for one in deployments()] == ["base"]
 
 
 def test_nothing_to_deploy_and_unknown_names_are_told() -> None:
