@@ -146,8 +146,14 @@ def circle_error(path: Sequence[Node], why: Edge | None = None) -> CycleError:
         why: the first depends on the second, where its `edges` do not tell.
     """
     names = [node.name for node in path]
+    steps = list(zip(path, names[1:]))
+    left_out = len(steps) - _SHOWN
+    half = _SHOWN // 2
+    if left_out > 0:
+        names[half:-half] = ["…"]
+        steps[half:-half] = []
     evidence: list[str] = []
-    for node, name in zip(path, names[1:]):
+    for node, name in steps:
         edge = node.edges.get(name, None if evidence else why)
         evidence.append(f"{node.name} depends on {name}" + (f": {edge}" if edge else ""))
     if len(path) == 2:
@@ -156,11 +162,8 @@ def circle_error(path: Sequence[Node], why: Edge | None = None) -> CycleError:
             # where it is just being written there is no other place to look at
             evidence=() if why else evidence,
         )
-    left_out = len(evidence) - _SHOWN
     if left_out > 0:
-        half = _SHOWN // 2
-        names[half:-half] = ["…"]
-        evidence[half:-half] = [f"… and {left_out:,} more"]
+        evidence.insert(half, f"… and {left_out:,} more")
     return CycleError(
         f"depends_on would close a circle: {' → '.join(names)}; remove one of these dependencies.",
         evidence=evidence,
@@ -180,24 +183,27 @@ def _walk(
     waiting: list[int] = []
     users: list[list[int]] = []
 
-    def meet(node: N) -> int:
-        name = node.name
-        at = place.get(name)
-        if at is None:
-            at = place[name] = len(found)
-            found.append(current.get(name, node))
-            users.append([])
-        elif found[at] is not node:
-            twins.append(node)
-        return at
-
     for root in roots:
-        meet(root)
+        if root.name not in place:
+            place[root.name] = len(found)
+            found.append(current.get(root.name, root))
+            users.append([])
+        elif found[place[root.name]] is not root:
+            twins.append(root)
     for at, node in enumerate(found):  # grows while it is walked
         needs: Sequence[N] = node.depends_on  # type: ignore[assignment]
         waiting.append(len(needs))
         for dependency in needs:
-            users[meet(dependency)].append(at)
+            name = dependency.name
+            below = place.get(name)
+            if below is None:
+                place[name] = len(found)
+                found.append(current.get(name, dependency))
+                users.append([at])
+                continue
+            users[below].append(at)
+            if found[below] is not dependency:
+                twins.append(dependency)
     _compare(twins, found, place, current)
     return found, waiting, users
 
