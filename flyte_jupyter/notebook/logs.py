@@ -14,7 +14,7 @@ from flyte_jupyter.errors import NotFoundError
 from flyte_jupyter.notebook.logtail import LogTail
 from flyte_jupyter.notebook.usage import MagicUsageError
 from flyte_jupyter.notebook.view import COLOURS, MUTED, SYMBOLS, WORDS
-from flyte_jupyter.session.history import AttemptRecord, RunRecord, find_run
+from flyte_jupyter.session.history import AttemptRecord, RunRecord, find_run, names_of
 from flyte_jupyter.spec.amounts import readable_bytes, readable_seconds
 
 __all__ = ["Logs", "logs_of"]
@@ -126,7 +126,7 @@ def logs_of(
     number = _whole("--attempt", values.get("attempt"))
     given = _whole("--tail", values.get("tail"))
     most = tail if given is None else given
-    chosen = [one for one in run.attempts if part in ("", one.action, one.task, _short(one.task))]
+    chosen = [one for one in run.attempts if part in ("", one.action, *names_of(one.task))]
     if number is not None:
         chosen = _of_number(chosen, number)
     errors = bool(values.get("stderr"))

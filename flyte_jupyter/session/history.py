@@ -19,7 +19,7 @@ from flyte_jupyter.session import session
 from flyte_jupyter.spec.naming import did_you_mean, listing
 from flyte_jupyter.store.folders import state_folder
 
-__all__ = ["AttemptRecord", "RunRecord", "find_run", "recent_runs"]
+__all__ = ["AttemptRecord", "RunRecord", "find_run", "names_of", "recent_runs"]
 
 NAMED = 500
 OFFERED = 20
@@ -175,10 +175,10 @@ def _with_part(db: sqlite3.Connection, folder: Path, word: str) -> tuple[RunReco
         return last, word
     statement = (
         "SELECT runs.name FROM actions JOIN runs ON runs.name = actions.run "
-        "WHERE actions.task = ? OR substr(actions.task, instr(actions.task, '.') + 1) = ? "
+        f"WHERE ? IN (actions.task, {_SHORT}, {_PLAIN}, {_SHORT_PLAIN}) "
         "ORDER BY runs.created DESC LIMIT 1"
     )
-    row = db.execute(statement, (word, word)).fetchone()
+    row = db.execute(statement, (word,)).fetchone()
     return None if row is None else (_run(db, folder, str(row[0])), word)
 
 
@@ -206,7 +206,23 @@ def _part(run: RunRecord, word: str) -> str:
 
 
 def _parts(run: RunRecord) -> set[str]:
-    return {part for one in run.attempts for part in (one.action, one.task, _short(one.task))}
+    return {part for one in run.attempts for part in (one.action, *names_of(one.task))}
+
+
+# the names of `names_of`, for a query
+_SHORT = "substr(actions.task, instr(actions.task, '.') + 1)"
+_PLAIN = "substr(actions.task, 1, instr(actions.task || '@', '@') - 1)"
+_SHORT_PLAIN = f"substr({_PLAIN}, instr({_PLAIN}, '.') + 1)"
+
+
+def names_of(task: str) -> tuple[str, ...]:
+    """Return what a task of a run may be called: in full or not, a deployed one without its hash.
+
+    Args:
+        task: full name, ``environment.function``, of a deployed one followed by ``@`` and a hash.
+    """
+    plain = task.partition("@")[0]
+    return task, _short(task), plain, _short(plain)
 
 
 def _short(task: str) -> str:
