@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from flyte_jupyter import catalog
 from flyte_jupyter.capsule.explain import Explanation, explain
+from flyte_jupyter.deployment.shipping import need_of as need_of_python
 from flyte_jupyter.engine.admission import Admission
 from flyte_jupyter.engine.plans import need_of
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.session import session
+from flyte_jupyter.session.reference import Found, deployed_units, find
 from flyte_jupyter.session.submit import capsule_of, encode_inputs, python_refusal
 from flyte_jupyter.spec import Settings, Task
 from flyte_jupyter.spec.amounts import readable_bytes
+from flyte_jupyter.spec.reference import ReferenceTask
+from flyte_jupyter.spec.settings import apply_layer
 from flyte_jupyter.targets.protocol import Honour, Target
 
 __all__ = ["explain_task"]
+
+# of an image's digest, what is shown
+DIGITS = 19
 
 
 def explain_task(
@@ -34,6 +42,8 @@ def explain_task(
     Raises:
         TargetError: there is no such target.
     """
+    if isinstance(task, ReferenceTask):
+        return _explain_deployed(task, args, kwargs, target)
     shipped = explain(task)
     resolved = catalog.current().resolve(task)
     place = session.make_target(target or resolved.settings.target or session.default_target())
@@ -64,6 +74,60 @@ def explain_task(
         (f"on {place.name}", tuple(_notes(place, resolved.settings))),
     )
     return replace(shipped, errors=tuple(filter(None, errors)), sections=sections)
+
+
+def _explain_deployed(
+    task: ReferenceTask, args: tuple[Any, ...], kwargs: dict[str, Any], target: str | None
+) -> Explanation:
+    """Say what would happen if a deployed task was run: all of it is known but its code."""
+    try:
+        found = find(task)
+    except FlyteError as error:
+        return Explanation(task.name, errors=(error,))
+    unit = found.record.units[found.task.unit]
+    settings = apply_layer(Settings.from_plain(unit.settings), task.overrides)
+    place = session.make_target(target or settings.target or found.record.target)
+    errors: list[Exception | None] = []
+    inputs: list[str] = []
+    size = 0
+    try:
+        size = deployed_units(found, {})[0].capsule.size
+        if args or kwargs:
+            given = task.bind(args, kwargs)
+            packed = encode_inputs(task, found.interface, given, settings.max_inline_io_bytes)
+            inputs = [f"{', '.join(given)}: {readable_bytes(packed.size)}"]
+    except FlyteError as error:
+        errors.append(error)
+    need = need_of_python(unit)
+    try:
+        errors += [_refusal(place, task, settings)]
+        errors += [python_refusal(task.name, need, settings, place.name)]
+    except FlyteError as error:
+        errors.append(error)
+    sections = (
+        ("deployed", tuple(_deployed(task, found))),
+        ("inputs", tuple(inputs)),
+        ("settings", tuple(f"{name} = {text}" for name, text in settings.rows())),
+        (f"on {place.name}", tuple(_notes(place, settings))),
+    )
+    return Explanation(
+        task.name,
+        children=tuple(unit.calls.values()),
+        warnings=(found.note,) if found.note else (),
+        errors=tuple(filter(None, errors)),
+        bytes=size,
+        hash=unit.key.rpartition("@")[2],
+        python=need,
+        sections=sections,
+    )
+
+
+def _deployed(task: ReferenceTask, found: Found) -> Iterator[str]:
+    record = found.record
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.deployed))
+    yield f"{'async ' if found.task.is_async else ''}def {task.func_name}{task.signature}"
+    yield f"version {record.version} of {record.project}, deployed {when} from {record.source}"
+    yield f"image: {record.image.description} {record.image.digest[:DIGITS]}".rstrip()
 
 
 def _notes(place: Target, settings: Settings) -> Iterator[str]:
