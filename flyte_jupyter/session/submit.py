@@ -26,6 +26,7 @@ from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
 from flyte_jupyter.wire.exchange import INLINE_BUFFER, Packed, pack
 from flyte_jupyter.wire.inputs import check_inputs, check_size
 from flyte_jupyter.wire.values import Encoded, Ref, encode, inline_size
+from flyte_jupyter.wire.values.decoding import Missing
 
 __all__ = [
     "RunContext",
@@ -154,8 +155,17 @@ def open_for(interface: Mapping[str, Any], *, strict: bool = False) -> Opener:
 
 
 def _same_class(module: str, qualname: str, digest: str | None = None) -> type | None:
+    """Find a class of the notebook that is written as where the value comes from.
+
+    Raises:
+        Missing: there is none; another class of that name would make another value of it.
+    """
     found = _capsules.classes(module, qualname, digest)
-    return found if found is not None and _capsules.class_hash(found) == digest else None
+    if found is not None and digest is not None and _capsules.class_hash(found) == digest:
+        return found
+    if module != "__main__":
+        return None
+    raise Missing(f"{module}.{qualname}", f"this notebook has no such {qualname!r}")
 
 
 def python_refusal(
