@@ -27,6 +27,7 @@ _FACE = {
         "with_runcontext",
     ),
     "flyte_jupyter.session.deployments": ("deployments", "rollback", "undeploy"),
+    "flyte_jupyter.session.graph": ("graph",),
     "flyte_jupyter.spec": (
         "AMD_GPU",
         "Backoff",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         with_runcontext,
     )
     from flyte_jupyter.session.deployments import deployments, rollback, undeploy
+    from flyte_jupyter.session.graph import graph
     from flyte_jupyter.spec import (
         AMD_GPU,
         GPU,

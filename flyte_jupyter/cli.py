@@ -34,6 +34,7 @@ Run the tasks of a notebook or a Python file, each in a container of its own.
   flyte-jupyter deployments [ENV ...] [--versions] [--all]
   flyte-jupyter rollback ENV [--version V]
   flyte-jupyter undeploy ENV ...
+  flyte-jupyter graph NOTEBOOK [ENV ...] [--tasks] [--run RUN] [--save FILE]
   flyte-jupyter doctor
   flyte-jupyter demo [--lab]
 
@@ -46,6 +47,7 @@ images  lists what was built for the targets, and removes it.
 deploy  deploys the environments of a .py file or a notebook in the order of depends_on;
         deployments lists what is deployed from this folder, rollback makes an earlier version the
         current one, undeploy takes all versions away.
+graph   draws the environments of a .py file or a notebook in the order of depends_on.
 doctor  says which targets are usable here, and how to get the others.
 demo    runs the quickstart notebook and prints what it did; --lab opens it in JupyterLab.
 

@@ -27,6 +27,7 @@ ROOMS = (
     "engine",
     "catalog",
     "deployment",
+    "drawing",
     "session",
     "api",
     "remote",

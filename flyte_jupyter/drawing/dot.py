@@ -63,7 +63,7 @@ def digraph(view: GraphView) -> Any:
             tooltip = _quoted(view.sentence(edge))
             quiet = {"color": "#b8bfc6"} if view.calls else {}
             ends = names[edge.target], names[edge.source]
-            dot.edge(*ends, tooltip=tooltip, edgetooltip=tooltip, **quiet)
+            dot.edge(*ends, tooltip=tooltip, **quiet)
     for call in view.calls:
         _call(dot, call, names)
     return dot

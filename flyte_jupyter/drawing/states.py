@@ -32,6 +32,9 @@ class Look:
 
 
 RING = "M6 1.8a4.2 4.2 0 1 1 0 8.4a4.2 4.2 0 1 1 0-8.4z"
+SMALL_RING = "M6 3.6a2.4 2.4 0 1 1 0 4.8a2.4 2.4 0 1 1 0-4.8z"
+HALF = "M6 1a5 5 0 1 0 0 10a5 5 0 1 0 0-10zM6 2.5a3.5 3.5 0 0 1 0 7z"
+SLASHED = RING + "M3.2 8.8L8.8 3.2"
 DOT = "{} 4.9a1.1 1.1 0 1 1 0 2.2a1.1 1.1 0 1 1 0-2.2z"
 DOTS = "".join(DOT.format(f"M{x}") for x in (2.2, 6, 9.8))
 CHECK = "M2 6.4L4.8 9.2L10 3.2"
@@ -46,14 +49,14 @@ BLUE, GREEN, ORANGE, RED, GREY, VIOLET = (
 )
 
 STATES: dict[str, Look] = {
-    "": Look("○", "not deployed", "", RING),
-    "waiting": Look("◌", "waiting", GREY, DOTS, solid=True),
-    "building": Look("◔", "building", ORANGE, RING + "M6 3.4V6h2.4"),
+    "": Look("◦", "not deployed", "", SMALL_RING),
+    "waiting": Look("○", "waiting", GREY, RING),
+    "building": Look("◐", "building", ORANGE, HALF, solid=True),
     "cached": Look("=", "cached", BLUE, "M2.4 4.4h7.2M2.4 7.6h7.2"),
     "built": Look("◆", "built", VIOLET, "M6 1.2L10.8 6L6 10.8L1.2 6z", solid=True),
     "deployed": Look("✓", "deployed", GREEN, CHECK),
     "changed": Look("△", "changed", ORANGE, "M6 1.8L10.6 10H1.4z"),
-    "skipped": Look("↷", "skipped", GREY, "M2.6 9V7a3 3 0 0 1 6 0M6.8 5.4L8.6 7.2L10.4 5.4"),
+    "skipped": Look("⊘", "skipped", GREY, SLASHED),
     "failed": Look("✗", "failed", RED, CROSS),
 }
 """The states of an environment, in the order in which they are counted."""

@@ -20,6 +20,7 @@ from flyte_jupyter.notebook.options import (
     DEPLOYMENTS_OPTIONS,
     ENV_OPTIONS,
     EXPLAIN_OPTIONS,
+    GRAPH_OPTIONS,
     IMAGES_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
@@ -48,9 +49,16 @@ TABLES = {
     ("%", "flyte_deployments"): DEPLOYMENTS_OPTIONS,
     ("%", "flyte_rollback"): ROLLBACK_OPTIONS,
     ("%", "flyte_undeploy"): UNDEPLOY_OPTIONS,
+    ("%", "flyte_graph"): GRAPH_OPTIONS,
 }
 # what takes names of environments
-OF_ENVIRONMENTS = ("flyte_deploy", "flyte_deployments", "flyte_rollback", "flyte_undeploy")
+OF_ENVIRONMENTS = (
+    "flyte_deploy",
+    "flyte_deployments",
+    "flyte_graph",
+    "flyte_rollback",
+    "flyte_undeploy",
+)
 OPEN_CALL = re.compile(r"([A-Za-z_][\w.-]*)\(([^()]*)$")
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 CACHE = ("auto", "override", "disable")
@@ -241,5 +249,6 @@ _SOURCES: dict[str, Callable[[Catalog], list[Candidate]]] = {
     "targets": _targets,
     "pythons": lambda _: _named(PYTHONS, "value"),
     "cache": lambda _: _named(CACHE, "value"),
+    "runs": lambda _: _runs(),
     "shm": lambda _: _named(("auto",), "value"),
 }

@@ -24,6 +24,7 @@ __all__ = ["Extension", "load", "unload"]
 ATTRIBUTE = "_flyte_jupyter_extension"
 RUN = ("flyte_jupyter.session.run", "Run")
 DEPLOYMENT = ("flyte_jupyter.deployment.result", "Deployment")
+ENVIRONMENT = ("flyte_jupyter.spec.environment", "TaskEnvironment")
 OFFICIAL = (
     "The official flyte package is installed, so `import flyte` stays that one; "
     "use `import flyte_jupyter as flyte` for this one."
@@ -76,6 +77,7 @@ class Extension:
         formatter = shell.display_formatter.formatters["text/html"]
         formatter.for_type_by_name(*RUN, self._run_as_html)
         formatter.for_type_by_name(*DEPLOYMENT, self._deployment_as_html)
+        formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
         self._stop_numbering = number_cells_by(self._number_of)
         if official_is_installed():
             print(OFFICIAL)
@@ -101,7 +103,7 @@ class Extension:
             shell.configurables.remove(self._magics)
         if self._matcher is not None:
             shell.Completer.custom_matchers.remove(self._matcher)
-        for name in (RUN, DEPLOYMENT):
+        for name in (RUN, DEPLOYMENT, ENVIRONMENT):
             shell.display_formatter.formatters["text/html"].pop(".".join(name), None)
         if self._alias is not None:
             self._alias.remove()
@@ -144,3 +146,9 @@ class Extension:
         from flyte_jupyter.notebook.live import is_interactive
 
         return deployment_html(deployment, times=is_interactive(self._shell))
+
+    def _environment_as_html(self, environment: Any) -> str:
+        """Return what an environment looks like where it is the value of a cell."""
+        from flyte_jupyter.notebook.graph import environment_html
+
+        return environment_html(environment)

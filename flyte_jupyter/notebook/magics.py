@@ -31,6 +31,7 @@ from flyte_jupyter.notebook.options import (
     DEPLOYMENTS_OPTIONS,
     ENV_OPTIONS,
     EXPLAIN_OPTIONS,
+    GRAPH_OPTIONS,
     IMAGES_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
@@ -262,6 +263,21 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         """
         return self._verb("undeploy", line)
 
+    @_helped(("Options:", GRAPH_OPTIONS))
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    def flyte_graph(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """Draw environments with all that they depend on, wave by wave as they are deployed.
+
+            %flyte_graph [ENV ...] [--tasks] [--expand] [--save FILE.svg|dot|png|pdf]
+            %flyte_graph --run RUN
+
+        Without a name, all environments of the notebook. A run's calls are laid over the graph of
+        those that it called, as dashed arrows: depends_on is no call.
+        """
+        return self._verb("graph", line, local_ns)
+
     def _verb(self, name: str, line: str, local_ns: dict[str, Any] | None = None) -> Any:
         from flyte_jupyter.notebook.arguments import parse
         from flyte_jupyter.notebook.verbs import VERBS
@@ -276,7 +292,7 @@ class FlyteMagics(Magics):  # type: ignore[misc]
 
             %flyte run train --rows 1000 --task_queue gpus
             %flyte run FILE.py train --rows 1000
-            %flyte logs | ps | clean | images | deploy | deployments | rollback | undeploy
+            %flyte logs | ps | clean | images | deploy | deployments | rollback | undeploy | graph
 
         Without a file, the task is one of this notebook. Inputs are typed by its signature.
         """

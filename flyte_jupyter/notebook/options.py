@@ -18,6 +18,7 @@ __all__ = [
     "DEPLOY_OPTIONS",
     "ENV_OPTIONS",
     "EXPLAIN_OPTIONS",
+    "GRAPH_OPTIONS",
     "IMAGES_OPTIONS",
     "LOGS_OPTIONS",
     "PS_OPTIONS",
@@ -173,6 +174,15 @@ ROLLBACK_OPTIONS: tuple[Option, ...] = (
     _option("--version", Kind.ONE, "NAME", "the version; the one before if not given"),
 )
 UNDEPLOY_OPTIONS: tuple[Option, ...] = (ON, _TAKE_OVER)
+GRAPH_OPTIONS: tuple[Option, ...] = (
+    _option("--tasks", Kind.FLAG, "", "the tasks of each environment, too"),
+    _option(
+        "--run", Kind.MAYBE, "RUN", "the calls of a run, the last one if none is named", "runs"
+    ),
+    _option("--expand", Kind.FLAG, "", "every environment, however many there are"),
+    _option("--save", Kind.ONE, "FILE", "write it as .svg, .dot, .png or .pdf", "files"),
+    ON,
+)
 COMMAND_OPTIONS: tuple[Option, ...] = (
     *RUN_OPTIONS,
     # two spellings of Flyte's own command line

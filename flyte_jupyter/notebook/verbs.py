@@ -14,6 +14,7 @@ from flyte_jupyter.notebook.options import (
     CLEAN_OPTIONS,
     DEPLOY_OPTIONS,
     DEPLOYMENTS_OPTIONS,
+    GRAPH_OPTIONS,
     IMAGES_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
@@ -120,6 +121,12 @@ def _undeploy(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> 
     return undeploy_verb(said, variables, terminal)
 
 
+def _graph(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.graph import graph_verb
+
+    return graph_verb(said, variables, terminal)
+
+
 def _none(verb: str, said: Arguments) -> None:
     if said.positionals:
         raise MagicUsageError(f"{verb} takes no {str(said.positionals[0])!r}")
@@ -165,5 +172,11 @@ VERBS: dict[str, Verb] = {
         "ENV ...",
         UNDEPLOY_OPTIONS,
         _undeploy,
+    ),
+    "graph": Verb(
+        "draws environments with all that they depend on; in a terminal, those of a file",
+        "[ENV ...]",
+        GRAPH_OPTIONS,
+        _graph,
     ),
 }
