@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -117,7 +117,6 @@ class Deployment:
     version: str
     project: str
     dry_run: bool = False
-    notes: list[str] = field(default_factory=list)
 
     @property
     def waves(self) -> list[list[Deployed]]:
@@ -202,7 +201,10 @@ class Deployment:
         return True
 
     def __repr__(self) -> str:
-        return "\n".join((self.summary_repr(), *(_line(one) for one in _rows(self))))
+        notes = [
+            f"  {one.name}: {note}" for one in self.environments.values() for note in one.notes
+        ]
+        return "\n".join((self.summary_repr(), *(_line(one) for one in _rows(self)), *notes))
 
 
 def _rows(deployment: Deployment) -> list[tuple[str, ...]]:

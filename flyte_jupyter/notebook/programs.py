@@ -79,7 +79,7 @@ def load_declarations(path: str, catalog: Catalog) -> None:
     file = Path(path)
     if not file.is_file():
         raise NotFoundError(f"there is no file {path!r}")
-    before = set(catalog.environments)
+    before = catalog.generation
     if file.suffix == ".py":
         _module(file)
     elif file.suffix == ".ipynb":
@@ -88,7 +88,7 @@ def load_declarations(path: str, catalog: Catalog) -> None:
         _play(file, units, {need for index in wanted for need in _needed(units, index)}, catalog)
     else:
         raise MagicUsageError(f"{path!r} is neither a .py file nor a notebook (.ipynb)")
-    if set(catalog.environments) <= before:
+    if catalog.generation == before:
         raise NotFoundError(
             f"{file.name} declares no environment",
             remedy="Declare one with flyte.TaskEnvironment(...) or %%flyte_env.",
