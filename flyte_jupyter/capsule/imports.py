@@ -197,12 +197,16 @@ class Imports:
                 self.need(name, Place(name, path))
 
     def _tasks_of(self, top: str) -> None:
+        from flyte_jupyter.spec.reference import ReferenceTask
         from flyte_jupyter.spec.task import Task
 
         for name, module in list(sys.modules.items()):
             if name == top or name.startswith(top + "."):
-                for value in list(vars(module).values()):
-                    if isinstance(value, Task):
+                for key, value in list(vars(module).items()):
+                    if isinstance(value, ReferenceTask):
+                        # its file makes it again there, and can look nothing up
+                        self._collector.ship(value, Place(key, name))
+                    elif isinstance(value, Task):
                         self._collector.child(value)
 
 

@@ -131,6 +131,7 @@ class _Loader:
             for index, entry in enumerate(self._entries):
                 if entry["k"] == "function":
                     self._set(index, self._function(entry))
+            self._note_references()
             for index in payload["order"]:
                 self._make(index)
             self._fill_facades()
@@ -298,6 +299,14 @@ class _Loader:
         from flyte_jupyter.worker.stubs import task_stub
 
         return task_stub(entry)
+
+    def _note_references(self) -> None:
+        """Let the files that travel along find the deployed tasks that they look up."""
+        for entry in self._entries:
+            if entry["k"] == "task" and "place" in entry:
+                from flyte_jupyter.worker.remote import note_reference
+
+                note_reference(self._make_task(entry))
 
     def _make_environment(self, entry: Mapping[str, Any]) -> Any:
         from flyte_jupyter.worker.stubs import environment_stub

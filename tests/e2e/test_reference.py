@@ -375,6 +375,42 @@ def test_it_runs_where_it_was_deployed_unless_the_run_says_where(
     flyte.shut_down()
 
 
+def test_a_file_beside_the_notebook_refers_to_it_too(
+    cell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "helpers_of_mine", None)  # it goes with the test
+    del sys.modules["helpers_of_mine"]
+    deploy(cell, TRAINING)
+    (tmp_path / "helpers_of_mine.py").write_text(
+        textwrap.dedent("""
+            import flyte_jupyter as flyte
+
+            double = flyte.reference_task("ml-training.double")
+            again = flyte.remote.Task.get("ml-training.double", auto_version="latest")
+
+            def quadruple(x):
+                return double(double(x)) + 0 * again(x)
+        """)
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    book = cell("""
+        import helpers_of_mine
+        from helpers_of_mine import double
+
+        @env.task
+        def call(x: int) -> int:
+            return helpers_of_mine.quadruple(x) + double(x)
+    """)
+    assert flyte.run(book.call, 1).result() == 6
+
+
+def test_the_body_of_a_cell_calls_it(cell: Any) -> None:
+    deploy(cell, TRAINING)
+    book = cell('double = flyte.reference_task("ml-training.double")')
+    run = flyte.run_cell("y = double(4)\ny + 1", vars(book))
+    assert run.result()["assigned"] == {"y": 8}
+
+
 # Inputs
 
 

@@ -14,16 +14,25 @@ __all__ = ["decode_task", "encode_task", "encoders"]
 
 Node = Dict[str, Any]
 
+KINDS = {
+    "task": ("Task", "OverriddenTask"),
+    "reference": ("ReferenceTask", "OverriddenReference"),
+}
+
 
 def encoders() -> Dict[type, Callable[[Any, Encoder], Any]]:
     """Return the codec of tasks, as soon as there are any."""
-    spec = sys.modules.get("flyte_jupyter.spec.task")
-    return {} if spec is None else dict.fromkeys((spec.Task, spec.OverriddenTask), encode_task)
+    found: Dict[type, Callable[[Any, Encoder], Any]] = {}
+    for module, names in KINDS.items():
+        spec = sys.modules.get(f"flyte_jupyter.spec.{module}")
+        if spec is not None:
+            found.update((getattr(spec, name), encode_task) for name in names)
+    return found
 
 
 def encode_task(value: Any, encoder: Encoder) -> Node:
     """A task goes by its full name, with the settings that it was given by ``override``."""
-    node: Node = {TAG: "task", "name": value.name}
+    node: Node = {TAG: "task", "name": value.address}
     if value.overrides:
         from flyte_jupyter.spec.settings import to_plain
 
