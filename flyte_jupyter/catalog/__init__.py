@@ -45,11 +45,12 @@ def current() -> Catalog:
     global _current
     if _current is None:
         from flyte_jupyter.catalog.model import Catalog
-        from flyte_jupyter.spec.listeners import on_environment, on_task
+        from flyte_jupyter.spec.listeners import look_up_by, on_environment, on_task
 
         _current = Catalog(visits)
         on_environment(_current.declare_environment)
         on_task(_current.declare_task)
+        look_up_by(_current.environment_in_force)
     return _current
 
 

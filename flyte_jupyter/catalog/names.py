@@ -98,6 +98,11 @@ class Names:
         tasks = (declaration.value for declaration in self._tasks.values())
         return [task for task in tasks if task.env_name == environment]
 
+    def environment_in_force(self, name: str) -> TaskEnvironment | None:
+        """Return the current environment of a name, ``None`` if there is none."""
+        declaration = self._environments.get(name)
+        return declaration.value if declaration is not None else None
+
     def find_environment(self, name: str) -> TaskEnvironment:
         """Return the current environment of a name, or of the variable that it binds to.
 

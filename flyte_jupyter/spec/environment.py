@@ -264,10 +264,11 @@ class TaskEnvironment:
         object.__setattr__(self, "_edges", edges)
 
     def _refuse_circle(self, environment: TaskEnvironment, why: Edge | None) -> None:
-        name = self.name
-        path = graph.trail(name, environment, lambda node: ranks.may_lead(node, name))
-        if path is not None:
-            raise graph.circle_error([self, *path], why)
+        while (path := _path(self.name, environment)) is not None:
+            inner = path[1:-1]
+            # a path over a declaration that is no longer in force is none
+            if not any(_rewire(*step) for step in zip(path, inner)):
+                raise graph.circle_error([self, *path], why)
 
     def __getattr__(self, name: str) -> Any:
         """Answer for the settings: ``env.resources`` is ``env.settings.resources``."""
@@ -336,6 +337,21 @@ def _rebuild(
     environment._declare(name, from_plain(fields), origin_of_caller())
     environment._depend(depends_on, None)
     return environment
+
+
+def _path(name: str, start: TaskEnvironment) -> list[TaskEnvironment] | None:
+    return graph.trail(name, start, lambda node: ranks.may_lead(node, name))
+
+
+def _rewire(user: TaskEnvironment, needed: TaskEnvironment) -> bool:
+    """Let ``user`` depend on what took the place of ``needed``; return whether something did."""
+    later = listeners.in_force(needed)
+    if later is needed or _path(user.name, later) is not None:
+        return False
+    ranks.raise_rank(user, (later,))
+    depends_on = tuple(later if each is needed else each for each in user.depends_on)
+    object.__setattr__(user, "_depends_on", depends_on)
+    return True
 
 
 def _default_image(fields: Mapping[str, Any]) -> Image | None:

@@ -1,17 +1,25 @@
-"""Who wants to know of declarations: the catalog of a session subscribes here."""
+"""Who wants to know of declarations, and who knows which of them is in force: the catalog."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 if TYPE_CHECKING:
     from flyte_jupyter.spec.environment import TaskEnvironment
     from flyte_jupyter.spec.task import Task
 
-__all__ = ["announce_environment", "announce_task", "on_environment", "on_task"]
+__all__ = [
+    "announce_environment",
+    "announce_task",
+    "in_force",
+    "look_up_by",
+    "on_environment",
+    "on_task",
+]
 
 _environments: list[Callable[[Any], None]] = []
 _tasks: list[Callable[[Any], None]] = []
+_look_up: Callable[[str], Any] | None = None
 
 
 def on_environment(callback: Callable[[TaskEnvironment], None]) -> Callable[[], None]:
@@ -42,6 +50,25 @@ def announce_task(task: Task) -> None:
     """Tell the subscribers of a new task, in the order in which they came."""
     for callback in tuple(_tasks):
         callback(task)
+
+
+def look_up_by(look_up: Callable[[str], Optional[TaskEnvironment]]) -> None:
+    """Ask ``look_up`` for the declaration in force of a name, from now on."""
+    global _look_up
+    _look_up = look_up
+
+
+def in_force(environment: TaskEnvironment) -> TaskEnvironment:
+    """Return the later declaration that has taken the place of an environment, or itself.
+
+    Only the module that declared it can do so again: in a notebook, any of its cells.
+    """
+    if _look_up is None:
+        return environment
+    later: TaskEnvironment | None = _look_up(environment.name)
+    if later is None or later.origin.module != environment.origin.module:
+        return environment
+    return later
 
 
 def _subscribe(

@@ -274,3 +274,14 @@ def test_a_cell_that_is_run_again_declares_under_its_new_number(kernel) -> None:
     numbers = [number_of(kernel.run(declare)) for _ in range(2)]
     told = kernel.run("print([each.origin.cell for each in made])").stdout
     assert told == f"{numbers}\n"
+
+
+def test_dependencies_can_be_turned_round_cell_by_cell(kernel) -> None:
+    kernel.run("import flyte_jupyter as flyte\nlow = flyte.TaskEnvironment('low')", "low")
+    kernel.run("mid = flyte.TaskEnvironment('mid', depends_on=[low])", "mid")
+    kernel.run("high = flyte.TaskEnvironment('high', depends_on=[mid])", "high")
+    kernel.run("mid = flyte.TaskEnvironment('mid')", "mid")
+    turned = kernel.run("low = flyte.TaskEnvironment('low', depends_on=[high])", "low")
+    assert turned.status == "ok", turned.error
+    refused = kernel.run("mid.add_dependency(low)", "other")
+    assert "mid → low → high → mid; remove" in refused.error

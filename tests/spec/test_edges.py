@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flyte_jupyter.errors import CycleError
-from flyte_jupyter.spec import TaskEnvironment
+from flyte_jupyter.spec import TaskEnvironment, listeners
 from flyte_jupyter.spec.graph import waves
 from flyte_jupyter.spec.origin import Origin, number_cells_by
 
@@ -35,6 +35,16 @@ def run() -> Iterator[Callable[[str], dict[str, Any]]]:
     stop = number_cells_by(numbers.get)
     yield execute
     stop()
+
+
+@pytest.fixture
+def in_force(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, TaskEnvironment]]:
+    """Name to the last declaration, as a session keeps them."""
+    last: dict[str, TaskEnvironment] = {}
+    monkeypatch.setattr(listeners, "_look_up", last.get)
+    leave = listeners.on_environment(lambda each: last.update({each.name: each}))
+    yield last
+    leave()
 
 
 def test_an_edge_says_how_and_where(run: Callable[[str], dict[str, Any]]) -> None:
@@ -159,6 +169,41 @@ def test_a_circle_that_redeclarations_closed_is_named_at_plan_time(
         "edge-base depends on edge-top: depends_on in cell 4, line 1",
         "edge-top depends on edge-ml: add_dependency in cell 5, line 1",
     )
+
+
+def test_a_declaration_that_is_no_longer_in_force_closes_no_circle(
+    run: Callable[[str], dict[str, Any]], in_force: dict[str, TaskEnvironment]
+) -> None:
+    run("base = TaskEnvironment('edge-base')")
+    run("ml = TaskEnvironment('edge-ml', depends_on=[base])")
+    run("api = TaskEnvironment('edge-api', depends_on=[ml])")
+    run("ml = TaskEnvironment('edge-ml')")
+    names = run("base = TaskEnvironment('edge-base', depends_on=[api])")
+    assert names["api"].depends_on[0] is names["ml"]
+    assert [[each.name for each in wave] for wave in waves([names["base"]])] == [
+        ["edge-ml"],
+        ["edge-api"],
+        ["edge-base"],
+    ]
+    with pytest.raises(CycleError) as caught:
+        run("ml.add_dependency(base)")
+    assert caught.value.evidence == (
+        "edge-ml depends on edge-base: add_dependency in cell 6, line 1",
+        "edge-base depends on edge-api: depends_on in cell 5, line 1",
+        "edge-api depends on edge-ml: depends_on in cell 3, line 1",
+    )
+
+
+def test_a_declaration_of_another_module_takes_the_place_of_none(
+    run: Callable[[str], dict[str, Any]], in_force: dict[str, TaskEnvironment]
+) -> None:
+    run("base = TaskEnvironment('edge-base')")
+    run("ml = TaskEnvironment('edge-ml', depends_on=[base])")
+    names = run("api = TaskEnvironment('edge-api', depends_on=[ml])")
+    TaskEnvironment("edge-ml")
+    with pytest.raises(CycleError):
+        run("base = TaskEnvironment('edge-base', depends_on=[api])")
+    assert names["api"].depends_on[0] is names["ml"]
 
 
 def test_a_long_circle_is_named_at_both_ends() -> None:

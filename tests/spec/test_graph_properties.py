@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flyte_jupyter.errors import CycleError, DuplicateNameError
-from flyte_jupyter.spec import TaskEnvironment, ranks
+from flyte_jupyter.spec import TaskEnvironment, listeners, ranks
 from flyte_jupyter.spec.edges import Edge
 from flyte_jupyter.spec.graph import circle, closure, path_to, waves
 from flyte_jupyter.spec.origin import Origin
@@ -238,10 +238,21 @@ stories = st.lists(
 )
 
 
-def declare(story: Story) -> Iterator[tuple[dict[str, TaskEnvironment], bool, CycleError | None]]:
-    """Yield after each step what is in force, whether it had to be refused, and how it was."""
-    with mock.patch.multiple(ranks, _least={}, _raised_to=-1):
-        known = {name: TaskEnvironment(name) for name in NAMES}
+def declare(
+    story: Story, in_session: bool = False
+) -> Iterator[tuple[dict[str, TaskEnvironment], bool, CycleError | None]]:
+    """Yield after each step what is in force, whether it closed a circle, and how it was refused.
+
+    Args:
+        story: what is declared or added to, and what that needs.
+        in_session: whether it is known which declaration is in force.
+    """
+    known: dict[str, TaskEnvironment] = {}
+    with (
+        mock.patch.multiple(ranks, _least={}, _raised_to=-1),
+        mock.patch.object(listeners, "_look_up", known.get if in_session else None),
+    ):
+        known |= {name: TaskEnvironment(name) for name in NAMES}
         for what, name, others in story:
             below = [known[other] for other in sorted(others)]
             closes = any(name in reachable([each]) for each in below)
@@ -267,12 +278,46 @@ def test_exactly_what_closes_a_circle_is_refused(story: Story) -> None:
 
 @bounded
 @given(stories)
-def test_a_plan_of_a_story_follows_its_last_declarations(story: Story) -> None:
-    for known, _, _ in [*declare(story)][-1:]:
-        _follows(known)
+def test_in_a_session_only_declarations_in_force_close_a_circle(story: Story) -> None:
+    before: dict[str, set[str]] = {name: set() for name in NAMES}
+    for (what, name, others), (known, _, refused) in zip(
+        story, declare(story, in_session=True), strict=True
+    ):
+        if refused is not None:
+            kept = before[name] if what == "add" else set()
+            wanted = in_names({**before, name: kept | others})
+            assert not is_acyclic(wanted)
+        for each in known.values():
+            assert all(each is not one for one in objects_below(each)), "no object needs itself"
+        before = {each.name: {one.name for one in each.depends_on} for each in known.values()}
 
 
-def _follows(known: dict[str, TaskEnvironment]) -> None:
+@bounded
+@given(stories, st.booleans())
+def test_a_plan_of_a_story_follows_its_last_declarations(story: Story, in_session: bool) -> None:
+    for known, _, _ in [*declare(story, in_session)][-1:]:
+        follows(known)
+
+
+def in_names(needs: Mapping[str, set[str]]) -> list[Node]:
+    nodes = {name: Node(name) for name in needs}
+    for name, node in nodes.items():
+        node.depends_on = [nodes[other] for other in needs[name]]
+    return list(nodes.values())
+
+
+def objects_below(start: TaskEnvironment) -> list[TaskEnvironment]:
+    met: dict[int, TaskEnvironment] = {}
+    stack = list(start.depends_on)
+    while stack:
+        one = stack.pop()
+        if id(one) not in met:
+            met[id(one)] = one
+            stack += one.depends_on
+    return list(met.values())
+
+
+def follows(known: dict[str, TaskEnvironment]) -> None:
     in_force = {name: Node(name) for name in NAMES}
     for name, node in in_force.items():
         node.depends_on = [in_force[each.name] for each in known[name].depends_on]
