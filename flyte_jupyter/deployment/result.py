@@ -39,7 +39,7 @@ SYMBOLS: Mapping[State, str] = {
     State.WAITING: "○",
     State.BUILDING: "◐",
     State.CACHED: "=",
-    State.BUILT: "✓",
+    State.BUILT: "◆",
     State.DEPLOYED: "✓",
     State.SKIPPED: "⊘",
     State.FAILED: "✗",

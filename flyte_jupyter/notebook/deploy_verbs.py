@@ -74,10 +74,9 @@ def _shown() -> Any:
     """Return what shows a deployment in the cell that is being executed, while it goes on."""
     from IPython import get_ipython
 
-    from flyte_jupyter.notebook.deploying import live_bundle
     from flyte_jupyter.notebook.live import is_interactive
 
-    return LiveDeployment(live_bundle(), interactive=is_interactive(get_ipython())).watch
+    return LiveDeployment(interactive=is_interactive(get_ipython())).watch
 
 
 def deployments_verb(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:

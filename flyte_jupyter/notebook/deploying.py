@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ __all__ = [
     "deploy_names",
     "deployed_table",
     "deployment_html",
-    "live_bundle",
     "told",
     "undeployed_table",
     "versions_table",
@@ -28,6 +28,8 @@ __all__ = [
 
 INTERVAL = 0.2
 """Seconds between two updates of a display."""
+SHARE = 0.2
+"""How much of the time may go into drawing: a large graph is drawn less often."""
 HEADS = ("wave", "environment", "state", "target", "version", "image", "tasks", "what", "time")
 STANDING = ("environment", "version", "target", "deployed", "state", "tasks", "project", "from")
 
@@ -47,36 +49,50 @@ def deploy_names(words: Sequence[Any], variables: Mapping[str, Any]) -> list[Tas
 
 
 class LiveDeployment:
-    """The display of a deployment in its cell.
+    """The graph of a deployment in its cell, whose environments change their states in place.
+
+    Where nobody watches there is none; the deployment itself is shown where it is the value.
 
     Args:
-        draw: makes what is shown, from the deployment.
         interactive: whether somebody watches.
     """
 
-    def __init__(
-        self, draw: Callable[[Deployment], Mapping[str, str]], *, interactive: bool
-    ) -> None:
-        self._draw = draw
+    def __init__(self, *, interactive: bool) -> None:
         self._interactive = interactive
-        self._shown = 0.0
+        self._next = 0.0
         self._handle: Any = None
 
     def watch(self, deployment: Deployment) -> None:
         """Show how it stands, at a bounded rate and at its end."""
-        now = time.monotonic()
-        if self._interactive and (deployment.done or now - self._shown >= INTERVAL):
-            self._shown = now
+        begun = time.monotonic()
+        if self._interactive and (deployment.done or begun >= self._next):
             self._show(deployment)
+            now = time.monotonic()
+            self._next = now + max(INTERVAL, (now - begun) / SHARE)
 
     def _show(self, deployment: Deployment) -> None:
-        bundle = dict(self._draw(deployment))
+        from flyte_jupyter.notebook.graph import bundle
+        from flyte_jupyter.session.graph import deployment_view
+
+        drawn = bundle(deployment_view(deployment), True)
+        drawn["text/html"] += _progress(deployment)
         if self._handle is None:
             from IPython.display import display
 
-            self._handle = display(bundle, raw=True, display_id=True)
+            self._handle = display(drawn, raw=True, display_id=True)
         else:
-            self._handle.update(bundle, raw=True)
+            self._handle.update(drawn, raw=True)
+
+
+def _progress(deployment: Deployment) -> str:
+    """Return what goes on, for below a graph; what is worth a word stands with the result."""
+    states = deployment.environments.values()
+    lines = [
+        (one.name, one.progress or one.state.value) for one in states if one.state is State.BUILDING
+    ]
+    if deployment.done and not deployment.ok:  # there is an error instead of a result
+        lines = [(one.name, note) for one in states for note in one.notes]
+    return "".join(f"<div><b>{escape(name)}</b> {escape(text)}</div>" for name, text in lines)
 
 
 def told() -> Callable[[Deployment], None]:
@@ -195,15 +211,3 @@ def undeployed_table(rows: Sequence[Row], dependents: Iterable[str]) -> Table:
         "Taken away:",
         (note,) if names else (),
     )
-
-
-def live_bundle() -> Callable[[Deployment], Mapping[str, str]]:
-    """Return what makes the picture of a deployment that goes on."""
-
-    def draw(deployment: Deployment) -> Mapping[str, str]:
-        return {
-            "text/plain": repr(deployment),
-            "text/html": deployment_html(deployment),
-        }
-
-    return draw
