@@ -14,6 +14,7 @@ import pytest
 
 import flyte_jupyter as flyte
 from flyte_jupyter.deployment.result import State
+from flyte_jupyter.session import session
 from flyte_jupyter.session.deploy import deploy
 from flyte_jupyter.session.deployments import deployments, rollback, standing, undeploy, versions
 from flyte_jupyter.targets.local import LocalTarget
@@ -236,6 +237,43 @@ def test_a_request_above_what_there_is_is_deployed_with_a_word(cell: Any) -> Non
     deployment = flyte.deploy("huge")
     assert deployment.ok
     assert any("4000" in note for note in deployment["huge"].notes), deployment["huge"].notes
+
+
+def test_a_wave_is_carried_out_side_by_side_after_the_one_before(
+    cell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell("""
+        one = flyte.TaskEnvironment("one", description="first")
+        two = flyte.TaskEnvironment("two", description="first")
+        three = flyte.TaskEnvironment("three", description="second", depends_on=[one])
+        four = flyte.TaskEnvironment("four", description="second", depends_on=[two])
+    """)
+    made = LocalTarget.prepare
+    begun: list[str] = []
+    meeting = asyncio.Barrier(2)
+
+    async def prepare(self: Any, settings: Any, progress: Any) -> Any:
+        begun.append(settings.description)
+        async with asyncio.timeout(10):
+            await meeting.wait()  # only who works beside another one gets past this
+        return await made(self, settings, progress)
+
+    monkeypatch.setattr(LocalTarget, "prepare", prepare)
+    assert flyte.deploy("three", "four").ok
+    assert begun == ["first", "first", "second", "second"]
+
+
+def test_an_image_that_several_share_is_made_once(cell: Any, tmp_path: Path) -> None:
+    (tmp_path / "file.txt").write_text(str(tmp_path))  # no other test has made this image
+    cell(f"""
+        image = flyte.Image.from_debian_base().with_source_file({str(tmp_path / "file.txt")!r})
+        envs = [flyte.TaskEnvironment(f"sharing-{{i}}", image=image) for i in range(4)]
+    """)
+    target = session.make_target("local")
+    before = {one.name for one in asyncio.run(target.images())}
+    deployment = flyte.deploy(*(f"sharing-{i}" for i in range(4)))
+    assert len({one.digest for one in deployment.environments.values()}) == 1
+    assert len({one.name for one in asyncio.run(target.images())} - before) == 1
 
 
 def test_an_interrupt_ends_what_was_begun_and_keeps_what_was_done(
