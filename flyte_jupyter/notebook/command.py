@@ -15,7 +15,8 @@ from typing import Any
 from flyte_jupyter.catalog import Catalog
 from flyte_jupyter.notebook.arguments import Reader, expanded, parse_words
 from flyte_jupyter.notebook.calls import Call
-from flyte_jupyter.notebook.inputs import annotations_of, from_text, unknown_input
+from flyte_jupyter.notebook.inputs import from_text, unknown_input
+from flyte_jupyter.notebook.interfaces import annotations_for
 from flyte_jupyter.notebook.options import COMMAND_OPTIONS, Kind
 from flyte_jupyter.notebook.splitting import Word, split
 from flyte_jupyter.notebook.usage import MagicUsageError
@@ -95,7 +96,7 @@ def read_command(
     task = _find(reader, variables, catalog, needs_file)
     inputs: dict[str, Any] = {}
     parameters = task.signature.parameters
-    annotations = annotations_of(task.func) if task.func is not None else {}
+    annotations = annotations_for(task)
     while (word := reader.peek()) is not None:
         if not word.text.startswith("--"):
             raise MagicUsageError(
