@@ -111,7 +111,7 @@ def _call(dot: Any, call: CallView, names: dict[str, str]) -> None:
     dot.edge(
         source, target, label=_quoted(f"{state.symbol} called ×{call.count}"), style="dashed",
         arrowhead="vee", constraint="false", color=state.colour or CALL,
-        fontcolor=state.colour or CALL, tooltip=_quoted(told), edgetooltip=_quoted(told),
+        fontcolor=state.colour or CALL, tooltip=_quoted(told), labeltooltip=_quoted(told),
     )  # fmt: skip
 
 

@@ -49,17 +49,17 @@ BLUE, GREEN, ORANGE, RED, GREY, VIOLET = (
 )
 
 STATES: dict[str, Look] = {
-    "": Look("◦", "not deployed", "", SMALL_RING),
-    "waiting": Look("○", "waiting", GREY, RING),
-    "building": Look("◐", "building", ORANGE, HALF, solid=True),
-    "cached": Look("=", "cached", BLUE, "M2.4 4.4h7.2M2.4 7.6h7.2"),
-    "built": Look("◆", "built", VIOLET, "M6 1.2L10.8 6L6 10.8L1.2 6z", solid=True),
-    "deployed": Look("✓", "deployed", GREEN, CHECK),
-    "changed": Look("△", "changed", ORANGE, "M6 1.8L10.6 10H1.4z"),
-    "skipped": Look("⊘", "skipped", GREY, SLASHED),
     "failed": Look("✗", "failed", RED, CROSS),
+    "skipped": Look("⊘", "skipped", GREY, SLASHED),
+    "changed": Look("△", "changed", ORANGE, "M6 1.8L10.6 10H1.4z"),
+    "building": Look("◐", "building", ORANGE, HALF, solid=True),
+    "waiting": Look("○", "waiting", GREY, RING),
+    "built": Look("◆", "built", VIOLET, "M6 1.2L10.8 6L6 10.8L1.2 6z", solid=True),
+    "cached": Look("=", "cached", BLUE, "M2.4 4.4h7.2M2.4 7.6h7.2"),
+    "deployed": Look("✓", "deployed", GREEN, CHECK),
+    "": Look("◦", "not deployed", "", SMALL_RING),
 }
-"""The states of an environment, in the order in which they are counted."""
+"""The states of an environment; where there is little room, the first are told first."""
 
 CALLS: dict[str, Look] = {
     "failed": Look("✗", "failed", RED, CROSS),

@@ -249,6 +249,6 @@ _SOURCES: dict[str, Callable[[Catalog], list[Candidate]]] = {
     "targets": _targets,
     "pythons": lambda _: _named(PYTHONS, "value"),
     "cache": lambda _: _named(CACHE, "value"),
-    "runs": lambda _: _runs(),
+    "runs": lambda _: [Candidate("last", "run"), *_runs()],
     "shm": lambda _: _named(("auto",), "value"),
 }

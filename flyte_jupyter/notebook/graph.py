@@ -46,9 +46,7 @@ def graph_verb(said: Arguments, variables: Mapping[str, Any], terminal: bool) ->
 
 
 def _run(said: Any, variables: Mapping[str, Any]) -> Any:
-    """Return the run that is meant: a variable that holds one, or its name; True is the last."""
-    if said is True:
-        return ""
+    """Return the run that is meant: a variable that holds one, or its name."""
     bound = variables.get(said) if isinstance(said, str) else said
     return bound if hasattr(bound, "events") else said
 

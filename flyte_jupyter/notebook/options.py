@@ -176,9 +176,7 @@ ROLLBACK_OPTIONS: tuple[Option, ...] = (
 UNDEPLOY_OPTIONS: tuple[Option, ...] = (ON, _TAKE_OVER)
 GRAPH_OPTIONS: tuple[Option, ...] = (
     _option("--tasks", Kind.FLAG, "", "the tasks of each environment, too"),
-    _option(
-        "--run", Kind.MAYBE, "RUN", "the calls of a run, the last one if none is named", "runs"
-    ),
+    _option("--run", Kind.ONE, "RUN", "the calls of a run over it: a name, or last", "runs"),
     _option("--expand", Kind.FLAG, "", "every environment, however many there are"),
     _option("--save", Kind.ONE, "FILE", "write it as .svg, .dot, .png or .pdf", "files"),
     ON,

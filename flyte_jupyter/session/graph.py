@@ -39,8 +39,8 @@ def graph(
         environments: where to begin, themselves or by name; all of the session if none is given,
             or, with a run, those that the run called.
         tasks: whether to show their tasks.
-        run: a run, its name, or the beginning of it: its calls are laid over the graph; ``""`` is
-            the last run.
+        run: a run, its name or the beginning of it, a task that it called, or ``"last"``: its calls
+            are laid over the graph.
         expand: whether to draw every environment, however many there are.
         target: name of the target whose deployments tell the states; every target if not given.
 
@@ -55,7 +55,8 @@ def graph(
         return Graph(_with_states(view, target), expand=expand)
     from flyte_jupyter.session.calls import calls_of
 
-    actions = calls_of(run if isinstance(run, str) else run.name)
+    name = run if isinstance(run, str) else run.name
+    actions = calls_of("" if name == "last" else name)
     called = {one.environment for one in actions}
     roots = [*given, *(one for one in declared if one.name in called)]
     view = _with_states(view_of(roots, tasks=True), target)
