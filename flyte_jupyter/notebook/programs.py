@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from flyte_jupyter.catalog import Catalog, visits
-from flyte_jupyter.errors import NotFoundError
+from flyte_jupyter.errors import DuplicateNameError, NotFoundError
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.environment_cell import environment_name, open_environment
 from flyte_jupyter.notebook.usage import MagicUsageError
+from flyte_jupyter.spec.environment import TaskEnvironment
+from flyte_jupyter.spec.listeners import on_environment
 from flyte_jupyter.spec.naming import did_you_mean, variable_name
 from flyte_jupyter.spec.task import Task
 
@@ -75,11 +77,27 @@ def load_declarations(path: str, catalog: Catalog) -> None:
     Raises:
         NotFoundError: no such file, or it declares no environment.
         MagicUsageError: no file of Python.
+        DuplicateNameError: it declares two different environments of one name.
     """
     file = Path(path)
     if not file.is_file():
         raise NotFoundError(f"there is no file {path!r}")
     before = catalog.generation
+    declared: list[TaskEnvironment] = []
+    stop = on_environment(declared.append)
+    try:
+        _declare(file, path, catalog)
+    finally:
+        stop()
+    if catalog.generation == before:
+        raise NotFoundError(
+            f"{file.name} declares no environment",
+            remedy="Declare one with flyte.TaskEnvironment(...) or %%flyte_env.",
+        )
+    _refuse_twins(declared)
+
+
+def _declare(file: Path, path: str, catalog: Catalog) -> None:
     if file.suffix == ".py":
         _module(file)
     elif file.suffix == ".ipynb":
@@ -88,11 +106,18 @@ def load_declarations(path: str, catalog: Catalog) -> None:
         _play(file, units, {need for index in wanted for need in _needed(units, index)}, catalog)
     else:
         raise MagicUsageError(f"{path!r} is neither a .py file nor a notebook (.ipynb)")
-    if catalog.generation == before:
-        raise NotFoundError(
-            f"{file.name} declares no environment",
-            remedy="Declare one with flyte.TaskEnvironment(...) or %%flyte_env.",
-        )
+
+
+def _refuse_twins(declared: Iterable[TaskEnvironment]) -> None:
+    """Refuse two different environments of one name: nobody has chosen, as who runs cells does."""
+    known: dict[str, TaskEnvironment] = {}
+    for one in declared:
+        other = known.setdefault(one.name, one)
+        if other != one:
+            raise DuplicateNameError(
+                f"two different environments are named {one.name!r}; rename one of them.",
+                evidence=[f"declared in {each.origin}" for each in (other, one)],
+            )
 
 
 def _declares(unit: _Unit) -> bool:

@@ -187,6 +187,22 @@ def test_a_terminal_deploys_what_a_notebook_declares(
     assert main(["undeploy", "base", "ml"]) == 0
 
 
+def test_a_file_with_two_environments_of_one_name_is_refused_with_both_places(
+    folder: Path, capsys: pytest.CaptureFixture[str], session_catalog: Any
+) -> None:
+    (folder / "twins_file.py").write_text(
+        "import flyte\n"
+        "first = flyte.TaskEnvironment('twins')\n"
+        "again = flyte.TaskEnvironment('twins')\n"
+        "other = flyte.TaskEnvironment('twins', description='another')\n"
+    )
+    assert main(["deploy", "twins_file.py"]) == 1
+    said = capsys.readouterr().err
+    assert "two different environments are named 'twins'" in said
+    assert "twins_file.py:2" in said
+    assert "twins_file.py:4" in said
+
+
 def test_what_a_terminal_deployed_runs_by_name(story: Path) -> None:
     program = "import sys; from flyte_jupyter.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "deploy", str(story)]
