@@ -190,6 +190,7 @@ class TaskEnvironment:
         Raises:
             SpecTypeError: a parameter that does not exist, or a value of the wrong type.
             SpecError: a value that its field does not take.
+            CycleError: a dependency that is given, or taken over, depends on the clone's name.
         """
         depends_on = fields.pop("depends_on", UNSET)
         if fields.get("accelerator") is not None and not {"resources", "limits", "requests"} & {

@@ -117,22 +117,23 @@ def trail(name: str, start: N, may_lead: Callable[[N], bool] = lambda _: True) -
     """
     if start.name == name:
         return [start]
-    came: dict[str, N | None] = {start.name: None}
+    # by identity: an older declaration may stand on the way beside the later one of its name
+    came: dict[int, N | None] = {id(start): None}
     queue: list[N] = [start]
     for node in queue:  # grows while it is walked
         if not may_lead(node):
             continue
         below: Sequence[N] = node.depends_on  # type: ignore[assignment]
         for dependency in below:
-            if dependency.name in came:
+            if id(dependency) in came:
                 continue
-            came[dependency.name] = node
+            came[id(dependency)] = node
             if dependency.name == name:
                 path = [dependency]
                 step: N | None = node
                 while step is not None:
                     path.append(step)
-                    step = came[step.name]
+                    step = came[id(step)]
                 return path[::-1]
             queue.append(dependency)
     return None

@@ -10,7 +10,7 @@ import pytest
 from flyte_jupyter.errors import CycleError, DuplicateNameError
 from flyte_jupyter.spec import TaskEnvironment, ranks
 from flyte_jupyter.spec.edges import Edge
-from flyte_jupyter.spec.graph import closure, waves
+from flyte_jupyter.spec.graph import closure, path_to, waves
 from flyte_jupyter.spec.origin import Origin
 
 
@@ -82,6 +82,16 @@ def test_a_circle_is_found_below_a_name_that_once_stood_higher() -> None:
     user = TaskEnvironment("lower-other", depends_on=[low])
     with pytest.raises(CycleError, match="lower → lower-other → lower"):
         TaskEnvironment("lower", depends_on=[user])
+
+
+def test_a_path_may_lead_over_the_later_of_two_declarations() -> None:
+    end = TaskEnvironment("later-end")
+    older = TaskEnvironment("later")
+    over = TaskEnvironment("later-over", depends_on=[TaskEnvironment("later", depends_on=[end])])
+    start = TaskEnvironment("later-start", depends_on=[older, over])
+    assert path_to("later-end", start) == ["later-start", "later-over", "later", "later-end"]
+    with pytest.raises(CycleError):
+        end.add_dependency(start)
 
 
 def test_declaring_a_graph_again_walks_no_path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,14 +59,14 @@ def nodes_of(needs: Needs) -> list[Node]:
 
 def reachable(start: Sequence[Any]) -> set[str]:
     """What is reached from there, with what it starts at: the plain way."""
-    met: dict[str, Any] = {}
+    met: dict[int, Any] = {}
     stack = list(start)
     while stack:
         node = stack.pop()
-        if node.name not in met:
-            met[node.name] = node
+        if id(node) not in met:
+            met[id(node)] = node
             stack += node.depends_on
-    return set(met)
+    return {node.name for node in met.values()}
 
 
 def is_acyclic(nodes: Sequence[Node]) -> bool:
