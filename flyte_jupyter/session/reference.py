@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,20 +12,18 @@ from flyte_jupyter.catalog.resolve import reaching
 from flyte_jupyter.deployment import shipping
 from flyte_jupyter.deployment.records import EnvironmentRecord, ParameterRecord, TaskRecord
 from flyte_jupyter.engine.request import Unit
-from flyte_jupyter.errors import DeploymentError, NotFoundError, SpecTypeError
-from flyte_jupyter.session import session
+from flyte_jupyter.errors import DeploymentError, SpecTypeError
+from flyte_jupyter.session.lookup import choose, gone, ledger_of, record_of, task_of
 from flyte_jupyter.session.secret import find_secrets
-from flyte_jupyter.spec.naming import did_you_mean, kind, listing, shown
+from flyte_jupyter.spec.naming import kind, shown
 from flyte_jupyter.spec.reference import Deployed, ReferenceTask
 from flyte_jupyter.spec.settings import Layer, apply_layer
 from flyte_jupyter.store.ledger import Ledger, Row
 
 __all__ = ["Found", "deployed_units", "find", "pinned_of", "reference_task", "reference_tasks"]
 
-# records and units of runs of late, which are read and unpacked once
+# units of runs of late, which are unpacked once
 MOST = 512
-# names that an error offers
-OFFERED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,9 @@ def reference_task(
         raise SpecTypeError(
             f"{shown(name)} is {kind(name)}; name a deployed task: 'environment.task'."
         )
-    ledger, row = _choose(name, version, project, target)
-    record = _record_of(ledger, row)
-    task = _task_of(record, name)
+    ledger, row = choose(name, version, project, target)
+    record = record_of(ledger, row)
+    task = task_of(record, name)
     return _reference(record, task, version)
 
 
@@ -155,15 +153,15 @@ def find(task: ReferenceTask) -> Found:
         DeploymentError: the task takes or gives something else than when the reference was made.
     """
     place = task.place
-    ledger = _ledger(place.target)
+    ledger = ledger_of(place.target)
     rows = ledger.rows(place.project, task.env_name)
     current = next((row for row in rows if row.current), None)
     wanted = [row for row in rows if row.version == place.version] if place.version else [current]
     if not wanted or wanted[0] is None:
-        raise _gone(task.name, rows, place.version, f" in {place.project} on {place.target}")
+        raise gone(task.name, rows, place.version, f" in {place.project} on {place.target}")
     row = wanted[0]
-    record = _record_of(ledger, row)
-    known = _task_of(record, task.name)
+    record = record_of(ledger, row)
+    known = task_of(record, task.name)
     _check_face(task, known, record)
     return Found(record, known, ledger, _note(task, row, current))
 
@@ -202,147 +200,9 @@ def _written(name: str, signature: inspect.Signature, is_async: bool) -> str:
     return f"{'async ' if is_async else ''}def {name}{signature}"
 
 
-def _choose(
-    name: str, version: str | None, project: str | None, target: str | None
-) -> tuple[Ledger, Row]:
-    """Return the one row that a name means.
-
-    Raises:
-        NotFoundError: there is none, or several.
-    """
-    places = [session.check_target(target)] if target is not None else session.target_names()
-    ledgers = {place: _ledger(place) for place in places}
-    environment = name.rpartition(".")[0]
-    rows = [
-        (place, row)
-        for place, ledger in ledgers.items()
-        for row in ledger.rows(project, environment)
-        if environment
-    ]
-    fitting = [
-        (place, row)
-        for place, row in rows
-        if (row.version == version if version is not None else row.current)
-        and name in _record_of(ledgers[place], row).tasks
-    ]
-    if not fitting:
-        raise _missing(name, version, project, ledgers, [row for _, row in rows])
-    own = [one for one in fitting if one[1].project == session.config().project] or fitting
-    projects = list(dict.fromkeys(row.project for _, row in own))
-    if len(projects) > 1:
-        raise NotFoundError(
-            f"{name} is deployed in several projects: {listing(projects, 'and')}.",
-            remedy=f"Say which: reference_task({name!r}, project={projects[0]!r}).",
-        )
-    if len(own) > 1:
-        own = [one for one in own if one[0] == session.default_target()] or own
-    if len(own) > 1:
-        named = [place for place, _ in own]
-        raise NotFoundError(
-            f"{name} is deployed to several targets: {listing(named, 'and')}.",
-            remedy=f"Say which: reference_task({name!r}, target={named[0]!r}).",
-        )
-    place, row = own[0]
-    return ledgers[place], row
-
-
-def _missing(
-    name: str,
-    version: str | None,
-    project: str | None,
-    ledgers: Mapping[str, Ledger],
-    rows: list[Row],
-) -> NotFoundError:
-    """Return the error for a name that means nothing that is deployed."""
-    tasks = list(_all_tasks(ledgers, project))
-    if version is not None and rows and (name in tasks or not tasks):
-        return _gone(name, rows, version, "")
-    where = f" in {project}" if project is not None else ""
-    if not tasks:
-        return NotFoundError(
-            f"no task {name!r} is deployed{where}: nothing is.",
-            remedy="Deploy its environment in its own notebook: flyte.deploy(environment).",
-        )
-    short = {task.rpartition(".")[2]: task for task in tasks}
-    meant = short.get(name.rpartition(".")[2])
-    hint = did_you_mean(name, tasks) or (f"; did you mean {meant!r}?" if meant else ".")
-    offered = [*tasks[:OFFERED], *(["more"] if len(tasks) > OFFERED else [])]
-    verb = "is" if len(offered) == 1 else "are"
-    return NotFoundError(
-        f"no task {name!r} is deployed{where}{hint}",
-        remedy=f"Deployed {verb} {listing(offered, 'and')}.",
-    )
-
-
-def _all_tasks(ledgers: Mapping[str, Ledger], project: str | None) -> Iterator[str]:
-    """Yield the names of the tasks that can be called now, those of this project first."""
-    own = session.config().project
-    current = [
-        (ledger, row) for ledger in ledgers.values() for row in ledger.rows(project) if row.current
-    ]
-    current.sort(key=lambda one: one[1].project != own)
-    tasks = (name for ledger, row in current for name in _record_of(ledger, row).tasks)
-    yield from dict.fromkeys(tasks)
-
-
-def _gone(name: str, rows: Iterable[Row], version: str | None, where: str) -> NotFoundError:
-    """Return the error for a version that is not there, or a name of which there is none."""
-    versions = list(dict.fromkeys(row.version for row in rows))
-    if not versions:
-        return NotFoundError(
-            f"{name} is not deployed any more{where}.",
-            remedy="Deploy its environment again in its own notebook: flyte.deploy(environment).",
-        )
-    environment = name.rpartition(".")[0]
-    verb = "is" if len(versions) == 1 else "are"
-    return NotFoundError(
-        f"{name} has no version {version!r}{where}{did_you_mean(str(version), versions) or '.'}",
-        remedy=f"Of {environment} there {verb} {listing(versions, 'and')}.",
-    )
-
-
-def _task_of(record: EnvironmentRecord, name: str) -> TaskRecord:
-    task = record.tasks.get(name)
-    if task is None:
-        has = listing([one.rpartition(".")[2] for one in record.tasks], "and") or "no task"
-        raise NotFoundError(
-            f"{record.name} has no task {name.rpartition('.')[2]!r} in version {record.version}"
-            f"{did_you_mean(name, record.tasks) or '.'}",
-            remedy=f"It has {has}.",
-        )
-    return task
-
-
-def _ledger(target: str) -> Ledger:
-    from flyte_jupyter.session.deploy import ledger_of
-
-    return ledger_of(target)
-
-
-_records: dict[tuple[Any, ...], EnvironmentRecord] = {}
-_units: dict[tuple[str, str], Unit] = {}
-
-
-def _record_of(ledger: Ledger, row: Row) -> EnvironmentRecord:
-    """Return the record of a row, read once."""
-    key = (ledger.path, row)
-    known = _records.get(key)
-    if known is None:
-        plain = ledger.read(row.project, row.name, row.version)
-        if plain is None:
-            raise _gone(row.name, [], row.version, "")
-        known = _keep(_records, key, EnvironmentRecord.from_plain(plain))
-    return known
-
-
-def _keep(kept: dict[Any, Any], key: Any, value: Any) -> Any:
-    while len(kept) >= MOST:
-        del kept[next(iter(kept))]
-    kept[key] = value
-    return value
-
-
 # Taking it along
+
+_units: dict[tuple[str, str], Unit] = {}
 
 
 def pinned_of(task: ReferenceTask) -> shipping.Pinned:
@@ -395,6 +255,8 @@ def _unit_of(found: Found, key: str) -> Unit:
     record = found.record.units[key]
     known = _units.get((key, record.capsule))
     if known is None:
-        unit = shipping.unit_of(record, found.ledger.blob)
-        known = _keep(_units, (key, record.capsule), unit)
+        known = shipping.unit_of(record, found.ledger.blob)
+        while len(_units) >= MOST:
+            del _units[next(iter(_units))]
+        _units[key, record.capsule] = known
     return known
