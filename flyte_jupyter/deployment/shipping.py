@@ -29,6 +29,7 @@ __all__ = [
     "Pinned",
     "Shipment",
     "closure",
+    "content_of",
     "need_of",
     "reachable",
     "references",
@@ -278,6 +279,21 @@ def _pair(version: tuple[int, ...]) -> tuple[int, int] | None:
     return (version[0], version[1]) if version else None
 
 
+def content_of(record: UnitRecord, digest: str, blob: Callable[[str], bytes | None]) -> bytes:
+    """Return a blob of a unit.
+
+    Raises:
+        EngineError: it is not there any more.
+    """
+    block = blob(digest)
+    if block is None:
+        raise EngineError(
+            f"The code of {record.key} is not among the deployments any more.",
+            remedy="Deploy its environment again.",
+        )
+    return block
+
+
 def unit_of(record: UnitRecord, blob: Callable[[str], bytes | None]) -> Unit:
     """Return what a run takes, without secrets: these are looked up where the run begins.
 
@@ -290,13 +306,7 @@ def unit_of(record: UnitRecord, blob: Callable[[str], bytes | None]) -> Unit:
     """
 
     def read(digest: str) -> Any:
-        block = blob(digest)
-        if block is None:
-            raise EngineError(
-                f"The code of {record.key} is not among the deployments any more.",
-                remedy="Deploy its environment again.",
-            )
-        return load_value(block)
+        return load_value(content_of(record, digest, blob))
 
     return Unit(
         name=record.key,

@@ -68,12 +68,23 @@ def explain_task(
     if shipped.ok:
         need = capsule_of(task).python
         errors += [python_refusal(task.name, need, resolved.settings, place.name)]
+        errors += list(_missing(task))
     sections = (
         ("inputs", tuple(inputs)),
         ("settings", tuple(settings)),
         (f"on {place.name}", tuple(_notes(place, resolved.settings))),
     )
     return replace(shipped, errors=tuple(filter(None, errors)), sections=sections)
+
+
+def _missing(task: Task) -> Iterator[FlyteError]:
+    """Yield why deployed tasks that the code calls cannot be."""
+    for child in capsule_of(task).child_tasks.values():
+        if isinstance(child, ReferenceTask):
+            try:
+                find(child)
+            except FlyteError as error:
+                yield error
 
 
 def _explain_deployed(

@@ -169,9 +169,7 @@ def find(task: ReferenceTask) -> Found:
 def _note(task: ReferenceTask, row: Row, current: Row | None) -> str:
     if current is None or row.version == current.version:
         return ""
-    return (
-        f"{task.name}: version {row.version} is called, and {current.version} was deployed later."
-    )
+    return f"{task.name}: version {row.version} is called; the current one is {current.version}."
 
 
 def _check_face(task: ReferenceTask, known: TaskRecord, record: EnvironmentRecord) -> None:
@@ -217,9 +215,7 @@ def pinned_of(task: ReferenceTask) -> shipping.Pinned:
     blobs = {}
     for one in units.values():
         for digest in (one.capsule, *one.files[1:2]):
-            content = found.ledger.blob(digest)
-            if content is not None:
-                blobs[digest] = content
+            blobs[digest] = shipping.content_of(one, digest, found.ledger.blob)
     return shipping.Pinned(found.task.unit, units, blobs)
 
 

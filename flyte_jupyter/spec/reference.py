@@ -45,13 +45,16 @@ class ReferenceTask(Task):
     """A deployed task; made by ``flyte.reference_task``.
 
     It is run and called as a task that is declared here: ``flyte.run(ref, ...)``, ``flyte.map``,
-    and calls in the body of another task. Without a version, each run takes the deployment that
+    and calls in the body of another task, which are awaited in an asynchronous one whatever the
+    deployed function is. Without a version, each run takes the deployment that
     is current then.
 
     Attributes:
         interface: what it takes and gives, as schemas; None where nothing is known.
         place: where it is found.
     """
+
+    is_deployed = True
 
     def __init__(
         self,

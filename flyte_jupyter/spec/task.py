@@ -39,6 +39,10 @@ class Task:
         origin: where it was declared.
     """
 
+    # Nobody who calls a deployed task by name sees whether it is asynchronous: in an asynchronous
+    # body each call of one is to be awaited.
+    is_deployed = False
+
     def __init__(
         self,
         func: Callable[..., Any] | None,

@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 import time
+from functools import partial
 from itertools import count
 from typing import Any, Callable, Dict, List, Optional, Set
 
@@ -27,6 +28,7 @@ from flyte_jupyter.wire.values import (
     preview,
 )
 from flyte_jupyter.worker.cgroup import oom_kills
+from flyte_jupyter.worker.classes import find_class, find_same_class
 from flyte_jupyter.worker.context import TaskContext, current_context
 from flyte_jupyter.worker.disks import DISK_FULL, full_disks
 from flyte_jupyter.worker.load import Loaded, load
@@ -59,6 +61,7 @@ class Runner:
         self._body = body
         self._link = body.link
         self._loaded: Dict[str, Loaded] = {}
+        self._find_class = partial(find_class, self._loaded)
         self._numbers = count(FIRST_OWN)
         self._ending = threading.Lock()
         self._interrupted = False
@@ -294,7 +297,7 @@ class Runner:
     def call(self, task: Any, args: Any, kwargs: Any) -> Any:
         """Call a task from a body: its value, or a coroutine where a loop is running."""
         if in_loop():
-            if task.is_async:
+            if task.is_async or task.is_deployed:
                 return self._await(task, task.bind(args, kwargs))
             raise errors.SyncTaskCallInAsyncContextError(
                 f"{task.name} is a synchronous task and was called from an asynchronous body, "
@@ -308,7 +311,7 @@ class Runner:
         except BaseException:
             self._give_up(number)
             raise
-        return self._outcome(frame)
+        return self._outcome(task, frame)
 
     def aio(self, task: Any, args: Any, kwargs: Any) -> Any:
         """Call a task from an asynchronous body."""
@@ -329,7 +332,7 @@ class Runner:
         except BaseException:
             self._give_up(number)
             raise
-        return self._outcome(frame)
+        return self._outcome(task, frame)
 
     def submit(self, task: Any, args: Any, kwargs: Any) -> Callable[[], Any]:
         """Start a call and return the function that waits for its value, for ``map``."""
@@ -342,7 +345,7 @@ class Runner:
             except BaseException:
                 self._give_up(number)
                 raise
-            return self._outcome(frame)
+            return self._outcome(task, frame)
 
         return wait
 
@@ -369,30 +372,23 @@ class Runner:
         if self._waiters.pop(number, None) is not None:
             self._link.send(Kind.CANCEL, number)
 
-    def _outcome(self, frame: Frame) -> Any:
+    def _outcome(self, task: Any, frame: Frame) -> Any:
         packed = self._link.value(frame)
+        classes = partial(find_same_class, self._loaded) if task.is_deployed else self._find_class
         if frame.kind == Kind.ERROR:
             encoded = unpack(packed, self._link.open_ref)
             error = decode_exception(
                 encoded,
                 open_ref=self._link.open_ref,
-                classes=self._find_class,
+                classes=classes,
                 pickle=current_context.get().pickle,
             )
             if isinstance(error, errors.FlyteError) and not error.remedy:
                 error.remedy = frame.header.get("remedy", "")
             raise error
-        return self._decode(packed)
+        return self._decode(packed, classes)
 
-    def _find_class(self, *name: Any) -> Any:
-        """Return a class of the notebook's cells that some capsule brought, the newest first."""
-        for loaded in reversed(list(self._loaded.values())):
-            found = loaded.classes(*name)
-            if found is not None:
-                return found
-        return None
-
-    def _decode(self, packed: Packed) -> Any:
+    def _decode(self, packed: Packed, classes: Optional[Callable[..., Any]] = None) -> Any:
         opened: List[Ref] = []
 
         def open_ref(ref: Ref) -> Any:
@@ -403,7 +399,7 @@ class Runner:
         value = decode(
             self._link.own(encoded),
             open_ref=open_ref,
-            classes=self._find_class,
+            classes=classes or self._find_class,
             pickle=current_context.get().pickle,
         )
         self._link.free(opened)

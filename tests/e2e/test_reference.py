@@ -260,6 +260,66 @@ def test_a_class_that_is_not_here_is_a_handle_and_one_that_is_here_is_itself(
     assert found == ["Opaque", 3]
 
 
+def test_a_task_that_has_another_class_of_that_name_gets_a_handle_too(cell: Any) -> None:
+    deploy(
+        cell,
+        """
+        from dataclasses import dataclass
+
+        ml = flyte.TaskEnvironment(name="ml-training")
+
+        @dataclass
+        class Row:
+            x: int
+
+        @ml.task
+        def make(x: int) -> Row:
+            return Row(x)
+
+        @ml.task
+        def read(row: Row) -> int:
+            return row.x
+        """,
+    )
+    book = cell("""
+        make, read = flyte.reference_tasks("ml-training.make", "ml-training.read")
+
+        @env.task
+        def same(x: int) -> bool:
+            row = make(x)
+            return row == Row(x) and type(row) is Row
+    """)
+    assert flyte.run(book.same, 3).result() is True
+    book = cell("""
+        @dataclass
+        class Row:
+            other: str
+
+        @env.task
+        def other(x: int) -> list:
+            row = make(x)
+            return [type(row).__name__, read(row), Row("mine").other]
+    """)
+    assert flyte.run(book.other, 3).result() == ["Opaque", 3, "mine"]
+
+
+def test_an_asynchronous_body_awaits_it_whatever_it_is(cell: Any) -> None:
+    deploy(cell, TRAINING)
+    book = cell("""
+        train, double = flyte.reference_tasks("ml-training.train", "ml-training.double")
+
+        @env.task
+        async def awaits() -> list[float]:
+            return [await train([1]), await double(1), await double.aio(2)]
+
+        @env.task
+        def waits() -> list[float]:
+            return [train([1]), double(1)]
+    """)
+    assert flyte.run(book.awaits).result() == [1.0, 2, 4]
+    assert flyte.run(book.waits).result() == [1.0, 2]
+
+
 def test_an_exception_whose_class_is_not_here_has_its_name(
     cell: Any, other_kernel: OtherKernel
 ) -> None:
@@ -465,7 +525,7 @@ def test_a_reference_to_a_version_stays_and_tells_of_a_newer_one_once(cell: Any)
     runs = [flyte.run(scale, 1) for _ in range(2)]
     assert [run.result() for run in runs] == [2, 2]
     notes = [one.data["text"] for run in runs for one in run.events() if one.kind == "note"]
-    assert notes == ["ml-training.scale: version v1 is called, and v2 was deployed later."]
+    assert notes == ["ml-training.scale: version v1 is called; the current one is v2."]
 
 
 def test_versions_of_one_task_and_a_task_of_that_name_live_in_one_run(cell: Any) -> None:
@@ -577,7 +637,7 @@ def test_a_deployed_task_that_calls_itself_and_others_in_a_circle_runs(cell: Any
 
 
 def test_explain_says_what_is_deployed_and_where_it_runs(cell: Any) -> None:
-    deploy(cell, TRAINING, version="v1")
+    book = deploy(cell, TRAINING, version="v1")
     train = flyte.reference_task("ml-training.train")
     page = flyte.explain(train, [1], target="local")
     assert page.ok
@@ -590,6 +650,13 @@ def test_explain_says_what_is_deployed_and_where_it_runs(cell: Any) -> None:
     assert [type(one) for one in wrong.errors] == [InputTypeError]
     flyte.undeploy("ml-training")
     assert [type(one) for one in flyte.explain(train).errors] == [NotFoundError]
+    book.train = train
+    cell("""
+        @env.task
+        def call() -> float:
+            return train([1])
+    """)
+    assert [type(one) for one in flyte.explain(book.call).errors] == [NotFoundError]
 
 
 def test_logs_are_found_by_the_name_of_the_task(cell: Any) -> None:
