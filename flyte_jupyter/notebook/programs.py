@@ -12,6 +12,7 @@ import builtins
 import importlib.util
 import json
 import linecache
+import symtable
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from flyte_jupyter.spec.task import Task
 __all__ = ["load_declarations", "load_task"]
 
 MARK = "%%flyte_env"
+# the tag of a cell that fails on purpose, as nbclient and nbval know it
+MAY_FAIL = "raises-exception"
 # what is called where an environment is declared or changed
 DECLARING = frozenset({"TaskEnvironment", "add_dependency", "clone_with"})
 
@@ -207,6 +210,8 @@ def _units(file: Path) -> Iterator[_Unit]:
         if cell.get("cell_type") != "code":
             continue
         number += 1
+        if MAY_FAIL in cell.get("metadata", {}).get("tags", ()):
+            continue  # what is shown to be refused declares nothing
         source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
         line, text = _python(source)
         filename = f"<{file.name}, cell {number}>"
@@ -254,11 +259,19 @@ def _look(unit: _Unit) -> None:
     for statement in unit.body:
         unit.binds.update(_bound(statement))
         unit.changes.update(_changed(statement))
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                unit.uses.add(node.id)
+        unit.uses.update(_used(symtable.symtable(ast.unparse(statement), unit.filename, "exec")))
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     unit.deferred = unit.line is not None or isinstance(unit.body[0], functions)
+
+
+def _used(table: symtable.SymbolTable) -> Iterator[str]:
+    """Yield the names of the notebook that code looks up, not those of its own functions."""
+    outermost = table.get_type() == "module"
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() and (outermost or symbol.is_global()):
+            yield symbol.get_name()
+    for inner in table.get_children():
+        yield from _used(inner)
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
@@ -266,9 +279,17 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         yield statement.name
         return
-    for node in _own(statement):
+    own = list(_own(statement))
+    passing = {
+        id(part)
+        for node in own
+        if isinstance(node, ast.comprehension)
+        for part in ast.walk(node.target)
+    }
+    for node in own:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
+            if id(node) not in passing:
+                yield node.id
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
                 yield alias.asname or alias.name.partition(".")[0]

@@ -6,7 +6,7 @@ import pytest
 
 from flyte_jupyter.catalog import Catalog
 from flyte_jupyter.errors import NotFoundError
-from flyte_jupyter.notebook.programs import load_task
+from flyte_jupyter.notebook.programs import load_declarations, load_task
 from flyte_jupyter.notebook.usage import MagicUsageError
 
 
@@ -66,6 +66,33 @@ def test_a_function_sees_the_last_meaning_of_a_name(notebook, session_catalog) -
         "def helper(): return 'new'",
     )
     assert load_task(path, "train", session_catalog)() == "new"
+
+
+def test_a_name_inside_a_function_is_no_name_of_the_notebook(notebook, session_catalog) -> None:
+    path = notebook(
+        "import flyte_jupyter as flyte\nenv = flyte.TaskEnvironment('ml')",
+        "@env.task\n"
+        "def nearest(x: int) -> int:\n"
+        "    one = 1\n"
+        "    return min([1, 2], key=lambda name: abs(name - x - one))",
+        "one = %flyte_run nearest(1)\n[name for name in [one]]",
+        "run = %flyte_run nearest(1)\nnames = [name for name in run]",
+    )
+    assert load_task(path, "nearest", session_catalog)(0) == 1
+
+
+def test_a_cell_that_is_meant_to_fail_declares_nothing(notebook, session_catalog, tmp_path) -> None:
+    path = notebook(
+        "import flyte_jupyter as flyte\n"
+        "base = flyte.TaskEnvironment('base')\n"
+        "api = flyte.TaskEnvironment('api', depends_on=[base])",
+        "base.add_dependency(api)",
+    )
+    story = nbformat.read(path, as_version=4)
+    story.cells[1].metadata["tags"] = ["raises-exception"]
+    nbformat.write(story, path)
+    load_declarations(path, session_catalog)
+    assert list(session_catalog.environments) == ["base", "api"]
 
 
 def test_a_value_that_a_magic_made_is_refused_with_a_sentence(notebook, session_catalog) -> None:
