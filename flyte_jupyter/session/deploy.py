@@ -15,6 +15,7 @@ from flyte_jupyter.session import session
 from flyte_jupyter.session.drafts import draft, source_of, target_of
 from flyte_jupyter.spec import Task, TaskEnvironment
 from flyte_jupyter.spec.naming import kind, shown
+from flyte_jupyter.spec.reference import ReferenceTask
 from flyte_jupyter.store.folders import state_folder
 from flyte_jupyter.store.ledger import Ledger, Row
 
@@ -171,6 +172,11 @@ def _environment(given: TaskEnvironment | Task | str) -> TaskEnvironment:
     known = catalog.current()
     if isinstance(given, str):
         return known.find_environment(given)
+    if isinstance(given, ReferenceTask):
+        raise SpecTypeError(
+            f"{given.name} is deployed already, and its code is not here.",
+            remedy="Deploy its environment where it is declared.",
+        )
     if isinstance(given, Task):
         return known.environment_of(given)
     if isinstance(given, TaskEnvironment):

@@ -189,6 +189,16 @@ def test_what_is_no_name_and_no_target_is_said() -> None:
         flyte.reference_task("a.b", target="dokcer")
 
 
+def test_a_reference_cannot_be_deployed(cell: Any) -> None:
+    deploy(cell)
+    with pytest.raises(SpecTypeError) as caught:
+        flyte.deploy(flyte.reference_task("ml-training.train"))
+    assert str(caught.value) == (
+        "ml-training.train is deployed already, and its code is not here.\n"
+        "Deploy its environment where it is declared."
+    )
+
+
 # Flyte's own names
 
 
