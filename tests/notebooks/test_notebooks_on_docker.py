@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,9 @@ def test_a_notebook_gives_the_same_on_docker(
     notebook: Any = nbformat.read(path, as_version=4)
     output = nbformat.v4.new_output("execute_result", data=PROOF, execution_count=1)
     notebook.cells.append(nbformat.v4.new_code_cell(WHERE, outputs=[output], execution_count=1))
-    copy = tmp_path / path.name
+    # a notebook may name those beside it, and tells the name of its folder
+    folder = shutil.copytree(path.parent, tmp_path / path.parent.name)
+    copy = folder / path.name
     nbformat.write(notebook, copy)
     settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "--timeout=280"]
     done = subprocess.run(
