@@ -139,7 +139,7 @@ class ReferenceTask(Task):
 
     def __repr__(self) -> str:
         made = ", ".join(f"{key}={value!r}" for key, value in self.overrides.items())
-        facts = "; ".join(text for _, text in self._facts())
+        facts = "; ".join(f"{name} {text}" for name, text in self._facts())
         return (
             f"<ReferenceTask {self.name}{self.signature}{f' with {made}' if made else ''}: {facts}>"
         )
@@ -148,7 +148,7 @@ class ReferenceTask(Task):
         place = self.place
         version = place.version or "the current one"
         if not place.version and place.found:
-            version += f", now {place.found}"
+            version += f" ({place.found} when this was made)"
         rows = [
             ("version", version),
             ("project", place.project),

@@ -51,14 +51,15 @@ def test_it_says_what_it_is(cell: Any) -> None:
     assert (train.name, train.version, train.target) == ("ml-training.train", None, "local")
     assert train.project == os.getcwd()
     text = repr(train)
-    assert text.startswith(f"<ReferenceTask ml-training.train{signature}: the current one, now v1;")
+    said = "version the current one (v1 when this was made); project "
+    assert text.startswith(f"<ReferenceTask ml-training.train{signature}: {said}")
     assert train.place.when in text
     html = train._repr_html_()
     for part in ("Deployed task ml-training.train", "v1", "Train it.", os.getcwd()):
         assert part in html
     again = flyte.reference_task("ml-training.train", version="v1").override(retries=2)
     assert repr(again).startswith(f"<ReferenceTask ml-training.train{signature} with retries=")
-    assert ": v1; " in repr(again)
+    assert ": version v1; " in repr(again)
     assert "retries (override)" in again._repr_html_()
     assert str(flyte.reference_task("tools.clean").signature) == "(rows: list[int])"
 
