@@ -138,5 +138,5 @@ def _group(node: NodeView, wide: float, room: float) -> Card:
     names = ", ".join(member.name for member in node.members)
     first = fitted(names, room, TEXT)
     rows = [Row(HEAD + LINE - 5, first)]
-    high = HEAD + LINE + 2 * FOOT + 4
+    high = HEAD + LINE + 2 * FOOT
     return Card(node, wide, high, node.label, tuple(rows), count_of_tasks(node))

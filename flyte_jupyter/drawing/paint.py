@@ -40,6 +40,7 @@ class Paint:
         line: of borders.
         ink: of texts.
         edge: of the arrows of deployment.
+        follows: whether the paper is that of a page, light or dark.
     """
 
     paper: str
@@ -48,6 +49,17 @@ class Paint:
     line: str
     ink: str
     edge: str
+    follows: bool = False
+
+    def stroke(self, colour: str) -> str:
+        """Return the attribute for a line of a state's colour that must be seen on any paper.
+
+        Towards the ink of the page a colour gets darker on light paper, and lighter on dark.
+        """
+        if not self.follows:
+            return f'stroke="{colour}"'
+        mixed = f"color-mix(in srgb,{colour} 78%,{self.ink})"
+        return f'style="stroke:{colour};stroke:{mixed}"'
 
 
 PAPER = Paint("#ffffff", "#f3f5f7", "#ffffff", "#c4cbd2", "#1f2328", "#6a727b")
@@ -69,6 +81,7 @@ THEMED = Paint(
     _themed("line", "--jp-border-color1", "--vscode-panel-border"),
     _themed("ink", "--jp-ui-font-color0", "--vscode-editor-foreground"),
     _themed("edge", "--jp-ui-font-color2", "--vscode-descriptionForeground"),
+    follows=True,
 )
 """For a drawing within a page, whose theme it follows."""
 
@@ -118,12 +131,13 @@ def label(
     return f'<text {place} font-size="{size:g}" fill="{fill}"{more}>{written(text)}</text>'
 
 
-def icon(x: float, y: float, shown: Look, colour: str, size: float = 12) -> str:
+def icon(x: float, y: float, shown: Look, colour: str, size: float = 12, stroke: str = "") -> str:
     """Return the symbol of a state, in a square with its corner at x and y."""
+    stroke = stroke or f'stroke="{colour}"'
     ink = (
         f'fill="{colour}"'
         if shown.solid
-        else f'fill="none" stroke="{colour}" stroke-width="1.6" stroke-linecap="round" '
+        else f'fill="none" {stroke} stroke-width="1.6" stroke-linecap="round" '
         'stroke-linejoin="round"'
     )
     scale = "" if size == 12 else f" scale({size / 12:.3g})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flyte_jupyter.drawing import arrows
+from flyte_jupyter.drawing.calls import CALL_GAP, calls
 from flyte_jupyter.drawing.cards import NAME, PAD, TEXT, Card, cards_of, count_of_tasks
 from flyte_jupyter.drawing.layout import Box, Layout, laid_out
 from flyte_jupyter.drawing.measure import width
@@ -30,8 +31,8 @@ from flyte_jupyter.drawing.view import GraphView, NodeView
 __all__ = ["svg"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
-GAP, CALL_GAP = 56, 170
-"""Space between two waves; with calls, their tags stand there."""
+GAP, CLOSE_GAP = 56, 44
+"""Space between two waves, of cards and of single lines."""
 LEGEND = 26
 
 
@@ -52,17 +53,23 @@ def svg(view: GraphView, paint: Paint = PAPER, style: str = "") -> str:
         view.waves,
         [(edge.source, edge.target) for edge in view.edges],
         {name: (card.width, card.height) for name, card in cards.items()},
-        gap=CALL_GAP if view.calls else GAP,
+        gap=_gap(view, cards.values()),
         across=True if view.calls else None,
     )
     parts = [*_bands(layout, paint), *arrows.edges(view, layout, paint)]
     parts += [_card(cards[node.name], layout.boxes[node.name], paint, view) for node in view.nodes]
-    parts += arrows.calls(view, layout, cards, paint)
+    parts += calls(view, layout, cards, paint)
     # arrows that stay within the last wave stand beside it
     beside = CALL_GAP - 2 * PAD if _loops_in_the_last(view) else 0
     legend, legend_wide = _legend(view, layout, paint)
     wide = max(layout.width + beside, legend_wide + 2 * PAD)
     return _picture(view, wide, layout.height + LEGEND, "".join(parts) + legend, paint, style)
+
+
+def _gap(view: GraphView, cards: Iterable[Card]) -> float:
+    if view.calls:
+        return CALL_GAP
+    return CLOSE_GAP if any(card.compact for card in cards) else GAP
 
 
 def _picture(view: GraphView, wide: float, high: float, body: str, paint: Paint, style: str) -> str:

@@ -97,7 +97,7 @@ def test_calls_and_dependencies_cannot_be_taken_for_one_another(called: GraphVie
     assert "is deployed before" in said
     assert [text for text in said if text.startswith("called")] == [
         "called ×1",
-        "called ×3",
+        "called ×3, 1 failed",
         "called ×1",
         "called ×2",
         "called ×1",
