@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from timing import alternately, machine, ratio, shown, table, times
+from timing import alternately, machine, quiet, ratio, shown, table, times
 
 import flyte_jupyter as flyte
 from flyte_jupyter.images import VirtualEnvironments
@@ -189,7 +189,9 @@ def declarations() -> list[tuple[str, ...]]:
         ("in a chain", chain(NODES)),
     ):
         name = what.split()[-1]
+        quiet()
         first = times(lambda name=name, needs=needs: declared(name, needs), 1)
+        quiet()
         again = times(lambda name=name, needs=needs: declared(name, needs), 3)
         rows.append((f"10,000 declarations {what}", shown(first), "", "", "", ""))
         rows.append(("the same names declared again", shown(again), "", "", "", ""))
