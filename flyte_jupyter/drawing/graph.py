@@ -117,8 +117,8 @@ class Graph:
 def html(view: GraphView) -> str:
     """Return a graph for a page, whose theme it follows, with the same as text below it.
 
-    A host that does not trust the notebook takes the picture out, and leaves its texts: these are
-    hidden then, by the attribute that the style overrides where styles are allowed.
+    JupyterLab takes the picture out of a notebook that it does not trust, and leaves its texts.
+    These are hidden then, by the attribute that a style overrides: one that it takes out, too.
     """
     from flyte_jupyter.drawing.paint import THEMED, written
     from flyte_jupyter.drawing.svg import svg
@@ -129,7 +129,7 @@ def html(view: GraphView) -> str:
     picture = picture.replace("min-width:@", f"min-width:{round(wide * SHRUNK)}px", 1)
     return (
         '<div class="flyte-jupyter-graph">'
-        '<div hidden style="display:var(--flyte-jupyter-graph, block);overflow-x:auto">'
+        '<div hidden="hidden" style="display:flow-root;overflow-x:auto">'
         f"{picture}</div>"
         '<details><summary style="cursor:pointer;font-size:11px">as text</summary>'
         f'<pre style="overflow-x:auto">{written(text(view, reasons=True))}</pre></details></div>'

@@ -112,7 +112,11 @@ def test_the_page_follows_its_theme_and_the_picture_brings_its_paper(seed: Graph
 
 def test_without_trust_the_texts_of_the_picture_are_hidden(seed: GraphView) -> None:
     page = html(seed)
-    assert page.index("<div hidden style=") < page.index("<svg") < page.index("</div>")
+    assert (
+        page.index('<div hidden="hidden" style="display:flow-root')
+        < page.index("<svg")
+        < page.index("</div>")
+    )
     assert "as text" in page[page.index("</svg>") :]
 
 
