@@ -19,9 +19,19 @@ from collections.abc import Callable
 
 import docker_ends
 import docker_packages
-import numpy as np
-from peers import PACKAGES, Peer, peers
-from timing import alternately, kernel, machine, quiet, ratio, shown, table, times
+from peers import PACKAGES
+from subjects import (
+    HEAD,
+    SIZE,
+    Row,
+    compared,
+    first_runs,
+    thousand,
+    warm_arrays,
+    warm_calls,
+)
+from tasks import alone, numpy_image, warm
+from timing import alternately, kernel, machine, quiet, shown, table, times
 
 import flyte_jupyter as flyte
 from flyte_jupyter.daemon import Daemon, connect
@@ -30,69 +40,10 @@ from flyte_jupyter.store.folders import cache_folder
 
 BASE = "python:{}.{}-slim".format(*sys.version_info)
 RUN = ["docker", "run", "--rm", BASE, "python3", "-c", "pass"]
-Row = tuple[str, ...]
-HEAD = ("what", "ours", "target", "beside it in the same run", "ratio", "target")
-SIZE = 256 << 20
-
-fresh_env = flyte.TaskEnvironment(name="fresh")
-warm_env = flyte.TaskEnvironment(name="warm", reusable=flyte.ReusePolicy(replicas=1))
-pair_env = flyte.TaskEnvironment(name="pair", reusable=flyte.ReusePolicy(replicas=2))
-numpy_image = flyte.Image.from_debian_base().with_pip_packages(f"numpy=={np.__version__}")
-array_env = flyte.TaskEnvironment(
-    name="array", image=numpy_image, reusable=flyte.ReusePolicy(replicas=1)
-)
-
-
-@fresh_env.task
-def alone(x: int) -> int:
-    return x
-
-
-@warm_env.task
-def warm(x: int) -> int:
-    return x
-
-
-@pair_env.task
-def paired(x: int) -> int:
-    return x
-
-
-@array_env.task
-def same(x):
-    return x
-
-
-@array_env.task
-def more(x):
-    return x + 1
-
-
-@array_env.task
-def made(count: int):
-    import numpy
-
-    return numpy.arange(count, dtype="f8")
-
-
-@array_env.task
-def last(x) -> float:
-    return float(x[-1])
 
 
 def docker_run(count: int) -> list[float]:
     return times(lambda: subprocess.run(RUN, check=True), count)
-
-
-def compared(
-    what: str, ours: list[float], target: str, others: dict[str, list[float]], goals: dict[str, str]
-) -> list[Row]:
-    """Return a row for each peer, the first with what is measured."""
-    rows, first = [], (what, shown(ours), target)
-    for name, theirs in others.items():
-        rows.append((*first, f"{name} {shown(theirs)}", ratio(ours, theirs), goals.get(name, "")))
-        first = ("", "", "")
-    return rows or [(*first, "", "", "")]
 
 
 # P1, P2, P3
@@ -108,19 +59,11 @@ def calls() -> list[Row]:
         return flyte.run(task, 1).result()
 
     flyte.run(alone, 1).result()
-    flyte.run(warm, 1).result()
     cold()
-    with peers("process pool", "loky", "Dask", "Ray", "Flyte") as found:
-        cases: dict[str, Callable[[], list[float]]] = {
-            "warm": lambda: times(lambda: flyte.run(warm, 1).result(), 200)
-        }
-        for name, peer in found.items():
-            cases[name] = lambda peer=peer: peer.times("calls", 50)
-        row = alternately(cases, 5)
-    warm_row = row.pop("warm")
-    rows = compared("P1 warm call, local socket", warm_row, "≤ 0.25", row, {"Ray": "≤ 0.33"})
+    goals = {"Ray": "≤ 0.33"}
+    rows, row = warm_calls("P1 warm call, local socket", "≤ 0.25", goals)
     stream = attached_calls()
-    rows += compared("P1 warm call, attach stream", stream, "≤ 0.5", row, {"Ray": "≤ 0.33"})[:1]
+    rows += compared("P1 warm call, attach stream", stream, "≤ 0.5", row, goals)[:1]
     row = alternately(
         {
             "standby": lambda: times(lambda: flyte.run(alone, 1).result(), 6, pause=1.5),
@@ -158,17 +101,8 @@ def attached_calls() -> list[float]:
 
 def many() -> list[Row]:
     """Many calls at once."""
-    list(flyte.map(paired, range(8)))
     list(flyte.map(alone, range(2)))
-    with peers("process pool", "loky", "Dask", "Ray", "Flyte") as found:
-        cases: dict[str, Callable[[], list[float]]] = {
-            "ours": lambda: times(lambda: list(flyte.map(paired, range(1000))), 1)
-        }
-        for name, peer in found.items():
-            cases[name] = lambda peer=peer: peer.times("many", 1, 1000)
-        row = alternately(cases, 5)
-    ours = row.pop("ours")
-    rows = compared("P5 1,000 no-ops, 2 warm containers", ours, "≤ 150", row, {"Ray": "≤ 0.33"})
+    rows = thousand("P5 1,000 no-ops, 2 warm containers", "≤ 150", {"Ray": "≤ 0.33"})
     for size, goal in ((100, "≤ 10,000"), (1000, "≤ 100,000")):
         quiet()
         took = times(lambda size=size: list(flyte.map(alone, range(size))), 1)
@@ -192,12 +126,11 @@ def many() -> list[Row]:
 
 
 FIRST = """
-import numpy as np
 import flyte_jupyter as flyte
 
 env = flyte.TaskEnvironment(
     name="array",
-    image=flyte.Image.from_debian_base().with_pip_packages(f"numpy=={{np.__version__}}"),
+    image=flyte.Image.from_debian_base().with_pip_packages("numpy"),
     reusable=flyte.ReusePolicy(replicas=1),
 )
 
@@ -234,49 +167,7 @@ def first_arrays(count: int) -> list[float]:
 def arrays() -> list[Row]:
     """256 MiB there and back."""
     first = first_arrays(5)
-    flyte.run(same, 1).result()
-    kept = flyte.run(made, SIZE // 8).result()
-    flyte.run(last, kept).result()
-
-    def there_and_back(task: flyte.Task) -> list[float]:
-        row = []
-        for _ in range(4):
-            array = np.arange(SIZE // 8, dtype="f8")
-            start = time.perf_counter()
-            back = flyte.run(task, array).result()
-            row.append(time.perf_counter() - start)
-            assert back.nbytes == SIZE
-            del back
-        return row
-
-    def peer_arrays(peer: Peer) -> list[float]:
-        return peer.times("arrays", 4)
-
-    with peers("loky", "Dask", "Ray") as found:
-        cases: dict[str, Callable[[], list[float]]] = {
-            "ours": lambda: there_and_back(same),
-            "computed": lambda: there_and_back(more),
-        }
-        for name, peer in found.items():
-            cases[name] = lambda peer=peer: peer_arrays(peer)
-        row = alternately(cases, 4)
-        passed: dict[str, Callable[[], list[float]]] = {
-            "ours": lambda: times(lambda: flyte.run(last, kept).result(), 20)
-        }
-        for name in ("Dask", "Ray"):
-            if name in found:
-                passed[name] = lambda peer=found[name]: peer.times("references", 20)
-        by_reference = alternately(passed, 3)
-    goals = {"Dask": "≤ 0.2", "Ray": "≤ 1.6"}
-    # each started with memory that nobody had used before; then it is used again
-    ours, computed = row.pop("ours")[1:], row.pop("computed")
-    referred = by_reference.pop("ours")
-    return [
-        *compared("P6 256 MiB array in and out, warm", ours, "≤ 60", row, goals),
-        ("the same, with `x + 1`, a new array out", shown(computed), "", "", "", ""),
-        ("P6 the same, first call", shown(first), "≤ 450", "", "", ""),
-        *compared("P6 passed on by reference", referred, "≤ 2", by_reference, {}),
-    ]
+    return [*warm_arrays(), ("P6 the first call of a kernel", shown(first), "≤ 450", "", "", "")]
 
 
 # P8
@@ -341,29 +232,6 @@ def editing() -> list[Row]:
     return rows
 
 
-# P14
-
-
-def first_runs() -> list[Row]:
-    """The first run of a fresh kernel, at once and a second after the declaration."""
-    rows = []
-    with peers("Dask", "loky", "Ray") as found:
-        ready = {f"{name}, engine start": peer.ready for name, peer in found.items()}
-    for pause, label in ((1.0, "a second after the declaration"), (0.0, "at once")):
-        row = []
-        for _ in range(7):
-            with kernel(FLYTE_JUPYTER_TARGET="docker") as execute:
-                execute("%load_ext flyte_jupyter")
-                execute("%%flyte_env e\ndef noop(x: int) -> int:\n    return x")
-                quiet()
-                time.sleep(pause)
-                row.append(execute("%flyte_run noop(x=1)"))
-        rows += compared(f"P14 first `%flyte_run`, {label}", row, "≤ 300", ready,
-                         {"Dask, engine start": "≤ 1"})  # fmt: skip
-        ready = {name: took for name, took in ready.items() if name.startswith("Dask")}
-    return rows
-
-
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "calls": calls,
     "many": many,
@@ -372,7 +240,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "editing": editing,
     "ending": docker_ends.rows,
     "packages": lambda: docker_packages.rows(BASE),
-    "first": first_runs,
+    "first": lambda: first_runs("docker", "≤ 300"),
 }
 
 
