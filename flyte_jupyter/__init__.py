@@ -112,7 +112,12 @@ def __getattr__(name: str) -> Any:
     elif name in ("errors", "remote"):
         value = importlib.import_module(f"flyte_jupyter.{name}")
     else:
-        raise AttributeError(f"module 'flyte_jupyter' has no attribute {name!r}")
+        hint = ""
+        if not name.startswith("_"):  # whoever looks for those only asks whether they are there
+            from flyte_jupyter.spec.naming import did_you_mean
+
+            hint = did_you_mean(name, __all__)
+        raise AttributeError(f"module 'flyte_jupyter' has no attribute {name!r}{hint}")
     globals()[name] = value
     return value
 
