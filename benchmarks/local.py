@@ -9,8 +9,11 @@ of their own; without a package index they are left out.
 from __future__ import annotations
 
 import asyncio
+import linecache
+import sys
 import tempfile
 import time
+import types
 
 from subjects import (
     HEAD,
@@ -24,6 +27,7 @@ from tasks import alone, numpy_image
 from timing import kernel, machine, quiet, ratio, shown, table, times
 
 import flyte_jupyter as flyte
+from flyte_jupyter.capsule import CapsuleCache, build_capsule
 from flyte_jupyter.images import VirtualEnvironments
 from flyte_jupyter.store.folders import cache_folder
 
@@ -91,10 +95,45 @@ def preparing() -> list[tuple[str, ...]]:
     ]
 
 
+CELLS = """
+def h0(x):
+    return x
+""" + "".join(f"def h{n}(x):\n    return h{n - 1}(x)\n" for n in range(1, 9))
+
+
+def capsules() -> list[Row]:
+    """What it costs to ship a task with nine helpers: built, and found unchanged."""
+    module = types.ModuleType("__main__")
+    linecache.cache["<cells>"] = (len(CELLS), None, CELLS.splitlines(keepends=True), "<cells>")
+    exec(compile(CELLS, "<cells>", "exec"), module.__dict__)
+    before, sys.modules["__main__"] = sys.modules["__main__"], module
+    try:
+        task = flyte.TaskEnvironment("capsules").task(module.__dict__["h8"])
+        build_capsule(task)
+        cache = CapsuleCache()
+        cache.get(task)
+        quiet()
+        built = times(lambda: build_capsule(task), 50)
+        found = times(lambda: cache.get(task), 1000)
+    finally:
+        sys.modules["__main__"] = before
+    return [
+        ("the code of a task with nine helpers, built", shown(built), "", "", "", ""),
+        ("the same, found unchanged", shown(found), "", "", "", ""),
+    ]
+
+
 def main() -> None:
     """Measure everything and print the table."""
     flyte.init(target="local")
-    rows = [*calls(), *warm_arrays(), *loading(), *preparing(), *first_runs("local", "≤ 100")]
+    rows = [
+        *calls(),
+        *warm_arrays(),
+        *loading(),
+        *capsules(),
+        *preparing(),
+        *first_runs("local", "≤ 100"),
+    ]
     print("# Target `local`\n")
     print(f"Medians / minima in ms on {machine()}.")
     print("Made by `python benchmarks/local.py`. What is compared took turns.\n")

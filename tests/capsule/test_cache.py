@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
 import pytest
 
-from flyte_jupyter.capsule import CapsuleCache, build_capsule
+from flyte_jupyter.capsule import CapsuleCache
 
 CHANGES = [
     pytest.param("h()", "def h(): return 2", id="another helper"),
@@ -73,33 +72,6 @@ def test_a_class_is_found_by_the_hash_that_it_was_shipped_with(notebook):
     assert cache.classes("__main__", "C", digest) is shipped
     assert cache.classes("__main__", "C") is notebook.names["C"]
     assert cache.class_hash(notebook.names["C"]) != digest
-
-
-def test_a_look_into_the_cache_is_cheap(notebook):
-    notebook.cell("@env.task\ndef noop(): pass")
-    cache, task = CapsuleCache(), notebook.names["noop"]
-    cache.get(task)
-    assert _best(lambda: cache.get(task), 200) < 30e-6
-
-
-def test_a_build_of_ten_symbols_whose_cells_are_known_is_quick(notebook):
-    for number in range(9):
-        notebook.cell(
-            f"def h{number}(x):\n"
-            + "    x = x + 1\n" * 10
-            + (f"    return h{number - 1}(x)" if number else "    return x")
-        )
-    notebook.cell("@env.task\ndef f(x): return h8(x)")
-    assert _best(lambda: build_capsule(notebook.names["f"]), 5) < 5e-3
-
-
-def _best(call, times):
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - start)
-    return min(found)
 
 
 def test_an_overridden_task_has_the_capsule_of_its_task(notebook):
