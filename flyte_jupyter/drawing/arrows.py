@@ -23,6 +23,7 @@ def edges(view: GraphView, layout: Layout, paint: Paint) -> Iterable[str]:
     ends = _arrivals(drawn, layout)
     opacity = ' opacity="0.5"' if view.calls else ""
     seen: set[str] = set()
+    sentences = view.sentences
     for edge in drawn:
         tip = ends[edge.source, edge.target]
         pieces = _pieces(edge, layout, tip)
@@ -30,7 +31,7 @@ def edges(view: GraphView, layout: Layout, paint: Paint) -> Iterable[str]:
         new = "".join(piece for piece in pieces if piece not in seen)
         seen.update(pieces)
         yield (
-            f"<g{opacity}>{tooltip(view.sentence(edge))}"
+            f"<g{opacity}>{tooltip(sentences[edge.source, edge.target])}"
             f'<path d="{new}" fill="none" stroke="{paint.edge}" stroke-width="1.5"/>'
             f'<path d="{_head(tip, layout.across)}" fill="{paint.edge}"/>'
             # something broad enough to be pointed at

@@ -49,7 +49,7 @@ def digraph(view: GraphView) -> Any:
         edge_attr={"color": MUTED, "fontname": FONT, "fontsize": "10", "arrowsize": "0.7"},
     )
     names = {node.name: _name(node.name, place) for place, node in enumerate(view.nodes)}
-    nodes = view.by_name
+    nodes, sentences = view.by_name, view.sentences
     for number, wave in enumerate(view.waves, 1):
         with dot.subgraph(name=f"cluster_wave_{number}") as cluster:
             cluster.attr(
@@ -60,7 +60,7 @@ def digraph(view: GraphView) -> Any:
                 _add(cluster, nodes[name], names[name], view.tasks)
     for edge in view.edges:
         if edge.source in names and edge.target in names:
-            tooltip = _quoted(view.sentence(edge))
+            tooltip = _quoted(sentences[edge.source, edge.target])
             quiet = {"color": "#b8bfc6"} if view.calls else {}
             ends = names[edge.target], names[edge.source]
             dot.edge(*ends, tooltip=tooltip, **quiet)
@@ -107,9 +107,10 @@ def _call(dot: Any, call: CallView, names: dict[str, str]) -> None:
         return
     state = call_look(call.state)
     ends = f"{call.caller.partition('.')[2]} ⇢ {call.callee.partition('.')[2]}"
+    said = f"{state.symbol} {call.callee.partition('.')[2]} called ×{call.count}"
     told = f"{ends}: {called(call.count)}, {call.detail or state.word}"
     dot.edge(
-        source, target, label=_quoted(f"{state.symbol} called ×{call.count}"), style="dashed",
+        source, target, label=_quoted(said), style="dashed",
         arrowhead="vee", constraint="false", color=state.colour or CALL,
         fontcolor=state.colour or CALL, tooltip=_quoted(told), labeltooltip=_quoted(told),
     )  # fmt: skip

@@ -43,10 +43,11 @@ def fitted(text: str, room: float, size: float, *, bold: bool = False) -> str:
     """Return a text as it is, or its beginning with ``…`` where it is wider than ``room``."""
     if width(text, size, bold=bold) <= room + 0.01:
         return text
-    kept = text
-    while kept and width(kept + ELLIPSIS, size, bold=bold) > room:
-        kept = kept[:-1]
-    return kept.rstrip() + ELLIPSIS
+    room -= width(ELLIPSIS, size, bold=bold)
+    used, kept = 0.0, 0
+    while (used := used + width(text[kept], size, bold=bold)) <= room:
+        kept += 1
+    return text[:kept].rstrip() + ELLIPSIS
 
 
 def _width(character: str) -> float:

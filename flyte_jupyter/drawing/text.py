@@ -46,7 +46,7 @@ def text(view: GraphView, *, reasons: bool = False) -> str:
     if view.calls:
         lines += ["", f"calls of the run of {view.run}:", *_calls(view.calls)]
     if reasons and view.edges:
-        lines += ["", *map(view.sentence, view.edges)]
+        lines += ["", *view.sentences.values()]
     return "\n".join(lines)
 
 

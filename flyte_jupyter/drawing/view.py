@@ -15,12 +15,10 @@ class TaskView:
     Args:
         name: its full name, ``environment.function``.
         state: how it fared in a run: a word of `states.CALLS`, or nothing.
-        detail: lines of its tooltip.
     """
 
     name: str
     state: str = ""
-    detail: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -119,12 +117,18 @@ class GraphView:
         """Name of a node → the node."""
         return {node.name: node for node in self.nodes}
 
-    def sentence(self, edge: EdgeView) -> str:
-        """Return an edge in words: ``ml depends on base: depends_on in cell 7, line 3``."""
+    @property
+    def sentences(self) -> Mapping[tuple[str, str], str]:
+        """Source and target of an edge → it in words: ``ml depends on base: depends_on in …``."""
         nodes = self.by_name
-        source, target = (
-            nodes[name].label if name in nodes else name for name in (edge.source, edge.target)
-        )
-        verb = "depend" if edge.source in nodes and nodes[edge.source].members else "depends"
-        said = f"{source} {verb} on {target}"
-        return f"{said}: {edge.reason}" if edge.reason else said
+        said = {}
+        for edge in self.edges:
+            source, target = nodes.get(edge.source), nodes.get(edge.target)
+            verb = "depend" if source is not None and source.members else "depends"
+            ends = (
+                edge.source if source is None else source.label,
+                edge.target if target is None else target.label,
+            )
+            reason = f": {edge.reason}" if edge.reason else ""
+            said[edge.source, edge.target] = f"{ends[0]} {verb} on {ends[1]}{reason}"
+        return said

@@ -88,8 +88,14 @@ def view_of(
             if dependency.name in names:
                 reason = str(why.get(dependency.name, ""))
                 edges.append(EdgeView(environment.name, dependency.name, reason))
+    of_environment: dict[str, list[TaskView]] = {}
+    for task in known.tasks.values():
+        of_environment.setdefault(task.env_name, []).append(TaskView(task.name))
     return GraphView(
-        nodes=tuple(_node(environment, states or {}) for environment in found),
+        nodes=tuple(
+            _node(environment, of_environment.get(environment.name, ()), states or {})
+            for environment in found
+        ),
         waves=tuple(tuple(environment.name for environment in wave) for wave in waves),
         edges=tuple(edges),
         tasks=tasks,
@@ -106,7 +112,7 @@ def deployment_view(deployment: Deployment) -> GraphView:
     return view_of([known[name].value for name in states if name in known], states)
 
 
-def _node(environment: TaskEnvironment, states: States) -> NodeView:
+def _node(environment: TaskEnvironment, tasks: Sequence[TaskView], states: States) -> NodeView:
     settings = environment.settings
     image = str(settings.image) if "image" in environment.given else "default image"
     state, detail = states.get(environment.name, ("", ()))
@@ -114,15 +120,11 @@ def _node(environment: TaskEnvironment, states: States) -> NodeView:
         name=environment.name,
         image=image,
         resources=tuple(settings.resources.rows()) if settings.resources else (),
-        tasks=tuple(_task(task) for task in catalog.current().tasks_of(environment.name)),
+        tasks=tuple(tasks),
         state=state,
         detail=detail,
         origin=environment.origin.label,
     )
-
-
-def _task(task: Task) -> TaskView:
-    return TaskView(task.name, detail=(task.origin.label,) if task.origin else ())
 
 
 def _environment(given: TaskEnvironment | Task | str) -> TaskEnvironment:
