@@ -1,14 +1,18 @@
-"""In which order the items of each rank stand, so that few edges cross: barycentre sweeps."""
+"""In which order the items of each rank stand, so that few edges cross.
+
+Barycentre sweeps give the large order; then neighbours change places where that undoes crossings.
+"""
 
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 
 __all__ = ["crossings", "ordered"]
 
 SWEEPS = 12
+SWITCHES = 6
 
 Ranks = list[list[str]]
 Neighbours = Mapping[str, Sequence[str]]
@@ -32,7 +36,7 @@ def ordered(ranks: Sequence[Sequence[str]], after: Neighbours, before: Neighbour
         crossed = crossings(current, after)
         if crossed < fewest:
             best, fewest = current, crossed
-    return best
+    return _switched(best, after, before) if fewest else best
 
 
 def crossings(ranks: Sequence[Sequence[str]], after: Neighbours) -> int:
@@ -63,3 +67,39 @@ def _swept(ranks: Ranks, neighbours: Neighbours, down: bool) -> Ranks:
         rank.sort(key=wanted.__getitem__)
         places |= {item: (place + 0.5) / len(rank) for place, item in enumerate(rank)}
     return swept
+
+
+def _switched(ranks: Ranks, after: Neighbours, before: Neighbours) -> Ranks:
+    """Return the ranks with neighbours switched wherever fewer edges cross then."""
+    switched = [list(rank) for rank in ranks]
+    places = {item: place for rank in switched for place, item in enumerate(rank)}
+    for _ in range(SWITCHES):
+        better = False
+        for rank in switched:
+            # of this rank only; the ranks beside it keep their order meanwhile
+            ends = {
+                item: tuple(
+                    sorted(places[other] for other in side.get(item, ()))
+                    for side in (before, after)
+                )
+                for item in rank
+            }
+            for place in range(len(rank) - 1):
+                one, other = rank[place], rank[place + 1]
+                if _crossed(ends[other], ends[one]) < _crossed(ends[one], ends[other]):
+                    rank[place : place + 2] = other, one
+                    places[other], places[one] = place, place + 1
+                    better = True
+        if not better:
+            break
+    return switched
+
+
+def _crossed(first: Sequence[list[int]], second: Sequence[list[int]]) -> int:
+    """Return how many edges of two items cross, if the first stands before the second."""
+    return sum(
+        bisect_left(ends, end)
+        for own, ends in zip(first, second, strict=True)
+        if ends
+        for end in own
+    )
