@@ -134,14 +134,19 @@ def _row(one: Deployed, times: bool) -> tuple[str, ...]:
     return (
         str(one.wave),
         one.name,
-        f"{SYMBOLS[one.state]} {one.state.value}",
+        _unbroken(f"{SYMBOLS[one.state]} {one.state.value}"),
         one.target,
         one.version,
         one.image,
         ", ".join(task.rpartition(".")[2] for task in one.tasks),
         one.progress or one.why or "; ".join(one.changes),
-        readable_seconds(one.seconds) if times and one.seconds is not None else "",
+        _unbroken(readable_seconds(one.seconds)) if times and one.seconds is not None else "",
     )
+
+
+def _unbroken(text: str) -> str:
+    """Return a text that a narrow column keeps on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def deployed_table(
