@@ -16,6 +16,7 @@ __all__ = ["Graph", "html"]
 SOURCE = ("dot", "gv")
 RENDERED = ("png", "pdf")
 SUFFIXES = ("svg", *SOURCE, *RENDERED)
+FITS = "max-width:100%;height:auto"
 SHRUNK = 0.75
 """A drawing that is too wide for its page is made smaller down to this; then it scrolls."""
 
@@ -48,7 +49,7 @@ class Graph:
         """The graph as a picture with its own paper."""
         from flyte_jupyter.drawing.svg import svg
 
-        return svg(self.shown)
+        return svg(self.shown, style=FITS)
 
     @cached_property
     def text(self) -> str:
@@ -124,7 +125,7 @@ def html(view: GraphView) -> str:
     from flyte_jupyter.drawing.svg import svg
     from flyte_jupyter.drawing.text import text
 
-    picture = svg(view, THEMED, style="display:block;max-width:100%;height:auto;min-width:@")
+    picture = svg(view, THEMED, style=f"display:block;{FITS};min-width:@")
     wide = float(picture.partition('width="')[2].partition('"')[0])
     picture = picture.replace("min-width:@", f"min-width:{round(wide * SHRUNK)}px", 1)
     return (
