@@ -45,10 +45,9 @@ async def ml_pipeline() -> str:
 def declared(cell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The cells of the documentation, executed; a function that executes more."""
     monkeypatch.chdir(tmp_path)
-    flyte.init(project=str(tmp_path), state=tmp_path / "state")
+    flyte.init(project=str(tmp_path))
     assert cell(SEED).success
-    yield cell
-    flyte.shut_down()
+    return cell
 
 
 def test_the_magic_draws_all_environments_in_waves(declared: Any) -> None:
@@ -213,7 +212,7 @@ def test_a_terminal_draws_a_file_as_text(
         "base = flyte.TaskEnvironment(name='base')\n"
         "api = flyte.TaskEnvironment(name='api', depends_on=[base])\n"
     )
-    flyte.init(project=str(tmp_path), state=tmp_path / "state")
+    flyte.init(project=str(tmp_path))
     assert main(["graph", str(tmp_path / "program.py"), "api"]) == 0
     assert capsys.readouterr().out == (
         "wave 1  base  default image  no tasks\nwave 2  api   default image  no tasks  ← base\n"
