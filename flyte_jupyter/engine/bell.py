@@ -40,5 +40,8 @@ class Bell:
 
     def close(self) -> None:
         """End it."""
-        for fd in {self.fd, self._far}:
+        fds = {self.fd, self._far}
+        # the numbers may soon be those of other files
+        self.fd = self._far = -1
+        for fd in fds:
             os.close(fd)

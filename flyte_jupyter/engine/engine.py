@@ -38,6 +38,8 @@ __all__ = ["Engine"]
 
 LEASE_PERIOD = 5.0
 KEEPING = 5.0
+# seconds for what was begun to end with the engine
+LAST_STEPS = 2.0
 
 
 class Engine:
@@ -55,6 +57,7 @@ class Engine:
         self._runs: dict[str, RunState] = {}
         self._said: set[str] = set()
         self._messages: deque[Callable[[], None]] = deque()
+        self._ahead: set[asyncio.Task[None]] = set()
         self._bell = Bell()
         self._process = os.getpid()
         self._open = True
@@ -84,6 +87,8 @@ class Engine:
             self._loop.run_forever()
         finally:
             self._open = False
+            # what came while the loop was being stopped
+            self._loop.run_until_complete(_end_others())
             self.journal.close()
             self._loop.close()
             self._bell.close()
@@ -158,7 +163,13 @@ class Engine:
             with contextlib.suppress(Exception):
                 await self.conductor(target).start_ahead(settings, environment)
 
-        asyncio.run_coroutine_threadsafe(start(), self._loop)
+        def begin() -> None:
+            task = self._loop.create_task(start())
+            self._ahead.add(task)
+            task.add_done_callback(self._ahead.discard)
+
+        if self.alive:
+            self._post(begin)
 
     def prepare(
         self, target: str, settings: Settings, progress: Callable[[str], None]
@@ -172,7 +183,13 @@ class Engine:
 
         Returns:
             Whether there was something to build or to fetch, and what was prepared.
+
+        Raises:
+            EngineError: the engine is closed.
         """
+
+        if not self.alive:
+            raise EngineError("The engine of this kernel is closed.")
 
         async def prepare() -> tuple[bool, Prepared]:
             place = self.conductor(target).target
@@ -307,9 +324,23 @@ class Engine:
     async def _close(self) -> None:
         # side by side: an engine that is slow to end its containers keeps no other target waiting
         closings = [conductor.close() for conductor in self._conductors.values()]
-        for result in await asyncio.gather(*closings, return_exceptions=True):
+        results = await asyncio.gather(*closings, return_exceptions=True)
+        await _end_others()
+        for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+
+async def _end_others() -> None:
+    """End what goes on on this loop beside the caller: workers on their way, images in the making.
+
+    A loop that is stopped under them would leave them as they are.
+    """
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=LAST_STEPS)
 
 
 def _options(request: RunRequest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import tempfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import flyte_jupyter as flyte
+from flyte_jupyter.session import session
 
 TASKS = """
     import os
@@ -198,3 +200,21 @@ def test_an_engine_that_closes_right_after_a_run_leaves_nothing(
         assert flyte.run(book.one).result() == 1
         flyte.shut_down()
         assert list(folder.iterdir()) == []
+
+
+def test_an_engine_that_closes_right_after_a_declaration_leaves_no_work_undone(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(10):
+        flyte.init(state=state / str(number))
+        env = flyte.TaskEnvironment(name=f"ahead-{number}", env_vars={"NUMBER": str(number)})
+        engine = session.engine()
+        engine.start_ahead("local", env.settings, env.name)
+        made = engine.prepare("local", env.settings, lambda _: None)
+        flyte.shut_down()
+        assert made.done()
+        engine.start_ahead("local", env.settings, env.name)  # too late, and of no effect
+        with pytest.raises(flyte.errors.EngineError, match="closed"):
+            engine.prepare("local", env.settings, lambda _: None)
+    gc.collect()
+    assert caplog.text == ""
