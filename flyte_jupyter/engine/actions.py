@@ -121,6 +121,8 @@ class Conductor:
             task.cancel("the kernel ends")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=3)
+        if self._attempts is not None:
+            await self._attempts.carrier.last_records()
         await self._pool.close()
         await self.target.close()
         await self._record.close()

@@ -25,6 +25,8 @@ from flyte_jupyter.wire.frames import Frame, Kind
 __all__ = ["Attempt", "Carrier"]
 
 GRACE = 0.5
+# seconds that the end of the engine waits for what is still to be told of the last attempts
+LAST_RECORDS = 1.0
 # seconds that a worker may take from its start to its hello, where the time of a call is limited
 STARTING = 60.0
 
@@ -94,6 +96,7 @@ class Carrier:
         self._admission = admission
         self._record = record
         self._left = left
+        self._ending: set[asyncio.Future[ExitRecord]] = set()
 
     def ready(self, plan: Plan, claim: Claim) -> Hand | None:
         """Return a worker that needs no waiting, or ``None``."""
@@ -232,10 +235,17 @@ class Carrier:
         assert worker is not None
 
         def gone(future: asyncio.Future[ExitRecord]) -> None:
+            self._ending.discard(future)
             if not future.cancelled():
                 self._record.usage(action, number, future.result())
 
+        self._ending.add(worker.exited)
         worker.exited.add_done_callback(gone)
+
+    async def last_records(self) -> None:
+        """Wait for a moment until the workers of attempts that are over have ended."""
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=LAST_RECORDS)
 
     async def _worker_died(self, attempt: Attempt) -> Failure:
         exit_record = await attempt.hand.ended()

@@ -187,7 +187,6 @@ class Engine:
         Raises:
             EngineError: the engine is closed.
         """
-
         if not self.alive:
             raise EngineError("The engine of this kernel is closed.")
 
