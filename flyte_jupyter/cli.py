@@ -108,7 +108,7 @@ def _show(verb: Verb, name: str, arguments: list[str]) -> int:
     from flyte_jupyter.notebook.arguments import parse_words
 
     if any(word in ("-h", "--help") for word in arguments):
-        usage = " ".join(filter(None, ("flyte-jupyter", name, verb.takes, "[options]")))
+        usage = " ".join(filter(None, ("flyte-jupyter", name, verb.file, verb.takes, "[options]")))
         print(f"{usage}\n\n{name} {verb.does}.\n\nOptions:\n{help_text(verb.options)}")
         return DONE
     words = [Word(text, 0, len(text), literal=True) for text in arguments]

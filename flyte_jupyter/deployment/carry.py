@@ -146,6 +146,8 @@ class _Carried:
         if moved and not state.changes:
             state.changes = ("its image is another one now",)
         fresh = bool(state.changes) or before is None or before.version != record.version
+        if fresh and not state.changes:
+            state.why = "the same content under another version"
         if fresh:
             try:
                 self._keep(step, record)

@@ -46,6 +46,16 @@ SYMBOLS: Mapping[State, str] = {
 }
 
 
+# of a dry run, what would come of it
+WOULD_BE: Mapping[State, tuple[str, str]] = {
+    State.CACHED: ("=", "unchanged"),
+    State.BUILT: ("◇", "to build"),
+    State.DEPLOYED: ("→", "to deploy"),
+    State.SKIPPED: ("⊘", "to skip"),
+    State.FAILED: ("✗", "would fail"),
+}
+
+
 @dataclass(slots=True)
 class Deployed:
     """One environment of a deployment.
@@ -158,6 +168,16 @@ class Deployment:
         error.deployment = self
         return error
 
+    def look(self, one: Deployed) -> tuple[str, str]:
+        """Return symbol and word for the state of an environment; of a dry run, what it would be.
+
+        Args:
+            one: an environment of this deployment.
+        """
+        if self.dry_run and one.state in WOULD_BE:
+            return WOULD_BE[one.state]
+        return SYMBOLS[one.state], one.state.value
+
     def table_repr(self) -> list[list[tuple[str, str]]]:
         """Return a row for each environment, as pairs of name and value (as Flyte's)."""
         return [
@@ -176,7 +196,8 @@ class Deployment:
         """Return one line (as Flyte's)."""
         counts: dict[str, int] = {}
         for one in self.environments.values():
-            counts[one.state.value] = counts.get(one.state.value, 0) + 1
+            _, word = self.look(one)
+            counts[word] = counts.get(word, 0) + 1
         words = ", ".join(f"{count} {word}" for word, count in counts.items())
         return f"Deployment {self.version}{' (dry run)' if self.dry_run else ''}: {words}"
 
@@ -211,7 +232,7 @@ def _rows(deployment: Deployment) -> list[tuple[str, ...]]:
     rows = []
     for one in deployment.environments.values():
         seconds = "" if one.seconds is None else readable_seconds(one.seconds)
-        state = f"{SYMBOLS[one.state]} {one.state.value}"
+        state = " ".join(deployment.look(one))
         why = one.why or "; ".join(one.changes)
         # what is different each time stands last, so that nothing is moved by it
         rows.append((f"wave {one.wave}", one.name, state, one.image, why, seconds))

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from flyte_jupyter.deployment.result import ENDED, SYMBOLS, Deployed, Deployment, State
+from flyte_jupyter.deployment.result import ENDED, Deployed, Deployment, State
 from flyte_jupyter.notebook.tables import Table, age, without_empty
 from flyte_jupyter.session.deployments import ELSEWHERE, Standing
 from flyte_jupyter.spec import TaskEnvironment
@@ -122,7 +122,7 @@ def deployment_html(deployment: Deployment, *, times: bool = True) -> str:
         deployment: the deployment.
         times: whether to tell how long things took.
     """
-    rows = tuple(_row(one, times) for one in deployment.environments.values())
+    rows = tuple(_row(deployment, one, times) for one in deployment.environments.values())
     notes = [
         f"{one.name}: {note}" for one in deployment.environments.values() for note in one.notes
     ]
@@ -130,11 +130,11 @@ def deployment_html(deployment: Deployment, *, times: bool = True) -> str:
     return table._repr_html_()
 
 
-def _row(one: Deployed, times: bool) -> tuple[str, ...]:
+def _row(deployment: Deployment, one: Deployed, times: bool) -> tuple[str, ...]:
     return (
         str(one.wave),
         one.name,
-        _unbroken(f"{SYMBOLS[one.state]} {one.state.value}"),
+        _unbroken(" ".join(deployment.look(one))),
         one.target,
         one.version,
         one.image,
@@ -192,12 +192,14 @@ def versions_table(rows: Sequence[Row], *, now: float | None = None) -> Table:
         now: seconds since the epoch.
     """
     moment = time.time() if now is None else now
+    current = next(row for row in rows if row.current)
     return Table(
-        ("version", "of", "current", "since"),
+        ("version", "current", "deployed"),
         tuple(
-            (row.version, row.name, "yes" if row.current else "", f"{age(moment - row.deployed)}")
+            (row.version, "yes" if row.current else "", f"{age(moment - row.deployed)} ago")
             for row in rows
         ),
+        f"{current.name} is at version {current.version}.",
     )
 
 

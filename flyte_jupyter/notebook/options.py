@@ -87,6 +87,9 @@ POLICIES = (
     _option("--timeout", Kind.ONE, "TIME", "longest time of one attempt: 90, 90s, 10m, 1h30m"),
 )
 ON = _option("--on --target", Kind.ONE, "TARGET", "where to run it: local or docker", "targets")
+DEPLOYED_ON = _option(
+    "--on --target", Kind.ONE, "TARGET", "where it is deployed: local or docker", "targets"
+)
 QUEUE = _option("--task-queue --queue", Kind.ONE, "QUEUE", "queue that admits the tasks", "queues")
 INTERRUPTIBLE = _option("--interruptible", Kind.SWITCH, "", "may run on machines that can be lost")
 ACCOUNT = _option("--service-account", Kind.ONE, "NAME", "identity of the tasks on a cluster")
@@ -165,21 +168,21 @@ DEPLOY_OPTIONS: tuple[Option, ...] = (
     _TAKE_OVER,
 )
 DEPLOYMENTS_OPTIONS: tuple[Option, ...] = (
-    ON,
+    DEPLOYED_ON,
     _option("--versions", Kind.FLAG, "", "every version, not only the current one"),
     _option("--all", Kind.FLAG, "", "of all projects"),
 )
 ROLLBACK_OPTIONS: tuple[Option, ...] = (
-    ON,
+    DEPLOYED_ON,
     _option("--version", Kind.ONE, "NAME", "the version; the one before if not given"),
 )
-UNDEPLOY_OPTIONS: tuple[Option, ...] = (ON, _TAKE_OVER)
+UNDEPLOY_OPTIONS: tuple[Option, ...] = (DEPLOYED_ON, _TAKE_OVER)
 GRAPH_OPTIONS: tuple[Option, ...] = (
     _option("--tasks", Kind.FLAG, "", "the tasks of each environment, too"),
-    _option("--run", Kind.ONE, "RUN", "the calls of a run over it: a name, or last", "runs"),
+    _option("--run", Kind.ONE, "RUN|last", "the calls of a run over it: a name, or last", "runs"),
     _option("--expand", Kind.FLAG, "", "every environment, however many there are"),
     _option("--save", Kind.ONE, "FILE", "write it as .svg, .dot, .png or .pdf", "files"),
-    ON,
+    DEPLOYED_ON,
 )
 COMMAND_OPTIONS: tuple[Option, ...] = (
     *RUN_OPTIONS,

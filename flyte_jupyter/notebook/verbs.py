@@ -37,12 +37,14 @@ class Verb:
         options: the options that it takes.
         do: does it: takes what was said, the names of the notebook, and whether a terminal asks;
             returns what is to be shown.
+        file: what a terminal takes first, in words; empty where it takes the same.
     """
 
     does: str
     takes: str
     options: tuple[Option, ...]
     do: Callable[[Arguments, Mapping[str, Any], bool], Any]
+    file: str = ""
 
 
 def _logs(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
@@ -154,6 +156,7 @@ VERBS: dict[str, Verb] = {
         "[ENV ...]",
         DEPLOY_OPTIONS,
         _deploy,
+        "NOTEBOOK",
     ),
     "deployments": Verb(
         "lists what is deployed, and what has changed since",
@@ -178,5 +181,6 @@ VERBS: dict[str, Verb] = {
         "[ENV ...]",
         GRAPH_OPTIONS,
         _graph,
+        "NOTEBOOK",
     ),
 }

@@ -190,4 +190,4 @@ def _refusal(place: Target, environment: TaskEnvironment) -> FlyteError | None:
         has = place.inventory()
     except FlyteError:
         return None  # its image will not be had either, and that says why
-    return Admission(has, ()).check(environment.name, need_of(environment.settings, has))
+    return Admission(has, ()).check("it", need_of(environment.settings, has))

@@ -54,7 +54,7 @@ def test_what_is_named_is_deployed_with_what_it_depends_on(cell: Any) -> None:
             "above-it",
         ]
     dry = repr(cell("%flyte_deploy --dry-run").result)
-    assert "(dry run): 3 deployed" in dry
+    assert "(dry run): 3 to deploy" in dry
     assert repr(cell("%flyte_deployments").result).startswith("Nothing is deployed in this project")
     assert cell("%flyte_deploy above").result.ok
     assert [row[0] for row in lines(cell("%flyte_deployments").result)[1:]] == ["above-it", "below"]
@@ -70,9 +70,9 @@ def test_what_changed_since_is_told_and_an_earlier_version_comes_back(cell: Any)
     deployment = cell("%flyte_deploy --version two").result
     assert [one.name for one in deployment.environments.values() if one.changes] == ["above-it"]
     assert "✓ deployed" in repr(cell("%flyte_deployments above-it").result)
-    rows = lines(cell("%flyte_rollback above-it").result)
-    assert [row[0] for row in rows[1:]] == ["one", "two"]
-    assert rows[1][2] == "yes"
+    table = cell("%flyte_rollback above-it").result
+    assert table.title == "above-it is at version one."
+    assert [row[:2] for row in table.rows] == [("one", "yes"), ("two", "")]
     listed = repr(cell("%flyte_deployments above-it --versions").result)
     assert "one (+1)" in listed
     gone = repr(cell("%flyte_undeploy below").result)
@@ -178,7 +178,7 @@ def test_a_terminal_deploys_what_a_notebook_declares(
     ]
     assert "Deployment" in said.out
     assert main(["deploy", str(story), "base", "--dry-run"]) == 0
-    assert "1 cached" in capsys.readouterr().out
+    assert "1 unchanged" in capsys.readouterr().out
     assert session.config().project == str(story.parent)
     assert main(["deployments"]) == 0
     assert "story.ipynb" in capsys.readouterr().out

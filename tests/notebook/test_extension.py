@@ -115,9 +115,7 @@ def test_a_usage_error_is_an_error_and_shows_no_frames(shell, line: str, capsys)
     assert "Traceback" not in text
 
 
-def test_a_declaration_knows_the_number_of_its_cell(
-    shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_declaration_knows_the_number_of_its_cell(shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYTE_JUPYTER_INTERACTIVE", "1")
     shell.run_cell("import flyte_jupyter as flyte", store_history=True)
     number = shell.execution_count
