@@ -129,14 +129,6 @@ def unpack(minor: str, place: Path) -> None:
         if package.name.startswith("golang-"):
             run(["dpkg-deb", "-x", str(package), str(partial)])
     shutil.rmtree(partial / "apt")
-    # its links lead to where it would have been installed
-    home = partial / "usr" / "lib" / f"go-{minor}"
-    for link in home.iterdir():
-        if link.is_symlink():
-            target = os.readlink(link)
-            link.unlink()
-            inside = partial / target.lstrip("/") if target.startswith("/") else home / target
-            link.symlink_to(os.path.relpath(os.path.normpath(inside), home))
     partial.rename(place)
 
 

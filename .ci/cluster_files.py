@@ -285,6 +285,9 @@ def commands(cluster: Cluster, program: Path) -> dict[str, list[str]]:
             "cluster-signing-key-file": f"{place}/ca.key",
             # a test of a lost node should not wait for the usual 50 seconds
             "node-monitor-grace-period": "20s",
+            # its some forty accounts are made one after the other at its start
+            "kube-api-qps": "200",
+            "kube-api-burst": "400",
         },
         "kube-scheduler": {
             "kubeconfig": f"{place}/kube-scheduler.kubeconfig",

@@ -137,7 +137,10 @@ def separate(cluster: Cluster) -> None:
     """Leave what is the host's: its mounts, and settings of the kernel."""
     for point in sorted(mounts(), reverse=True):
         if FOREIGN.match(point):
-            run(["umount", "--lazy", point])
+            # one that an engine has removed in the meantime is gone from here as well
+            subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
+    if left := [point for point in mounts() if FOREIGN.match(point)]:
+        sys.exit(f"still mounted: {', '.join(left)}")
     for folder in PRIVATE:
         run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder])
     for name in SETTINGS:
