@@ -51,7 +51,7 @@ def test_a_call_by_name_gives_what_the_readme_shows(cells: list[Any]) -> None:
 
 def test_its_picture_says_what_the_graph_says(cells: list[Any]) -> None:
     (drawn,) = [o.text for o in cells[-1].outputs if o.output_type == "stream"]
-    saved = (ROOT / "docs" / "graph.svg").read_text()
+    saved = (ROOT / "notebooks" / "graph.svg").read_text()
     assert words(saved) == words(drawn)
 
 
