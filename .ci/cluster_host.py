@@ -39,9 +39,7 @@ def begin(place: Path, program: Path) -> Cluster:
     with open(cache() / "cluster.lock", "w") as lock:
         # two at once would take the same number
         fcntl.flock(lock, fcntl.LOCK_EX)
-        links = {each["ifname"] for each in json.loads(run(["ip", "-json", "link"]))}
-        found = (Cluster(place, number) for number in range(256))
-        cluster = next(each for each in found if each.link not in links)
+        cluster = Cluster(place, min(set(range(256)) - taken()))
         (place / "number").write_text(str(cluster.number))
         mtu = network_mtu()
         write(cluster, mtu)
@@ -52,7 +50,8 @@ def begin(place: Path, program: Path) -> Cluster:
     for rule in rules(cluster):
         run(rule.split())
     if FORWARDING.read_text().strip() == "0":
-        (place / "forwarding").write_text("0")
+        # the last cluster puts it back
+        (place / "forwarding").touch()
         FORWARDING.write_text("1")
     wait_for("the node", cluster.control.exists)
     return cluster
@@ -60,20 +59,20 @@ def begin(place: Path, program: Path) -> Cluster:
 
 def end(place: Path) -> None:
     """End a node, and remove all that was its own; what is missing already is no matter."""
-    with contextlib.suppress(OSError, ValueError):
-        kill(int((place / "process").read_text()))
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        kill(int((place / "process").read_text()), place)
+    if (place / "number").exists():
         cluster = Cluster(place, int((place / "number").read_text()))
         # gone with the node's network, but not at once
         subprocess.run(["ip", "link", "delete", cluster.link], capture_output=True, check=False)
         for rule in rules(cluster):
             subprocess.run(rule.replace(" -I ", " -D ").split(), capture_output=True, check=False)
         for group in groups(cluster):
-            for folder, _, _ in os.walk(group, topdown=False):
-                os.rmdir(folder)
-    with contextlib.suppress(OSError):
-        FORWARDING.write_text((place / "forwarding").read_text())
-    shutil.rmtree(place, ignore_errors=True)
+            wait_for(f"the end of {group}", lambda group=group: removed(group))
+    if (place / "forwarding").exists() and not taken():
+        FORWARDING.write_text("0")
+    if place.exists():
+        shutil.rmtree(place)
 
 
 def separate(cluster: Cluster, program: Path, mtu: int) -> None:
@@ -103,12 +102,18 @@ def separate(cluster: Cluster, program: Path, mtu: int) -> None:
     node.returncode = 0
 
 
-def kill(process: int) -> None:
+def taken() -> set[int]:
+    """Return the numbers of the clusters that are there."""
+    links = {each["ifname"] for each in json.loads(run(["ip", "-json", "link"]))}
+    return {number for number in range(256) if Cluster(HERE, number).link in links}
+
+
+def kill(process: int, place: Path) -> None:
     """End a node: what was started under its first process ends with that one."""
     handle = os.pidfd_open(process)
     try:
         # the number may have passed to another since
-        if b"cluster_node.py" in Path(f"/proc/{process}/cmdline").read_bytes():
+        if os.fsencode(place) in Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0"):
             own = Path(f"/proc/{process}/task/{process}/children").read_text().split()
             for each in own or [str(process)]:
                 os.kill(int(each), signal.SIGKILL)
@@ -155,6 +160,15 @@ def make_group(group: Path) -> None:
     for name in ("cpuset.mems", "cpuset.cpus"):
         if (group.parent / name).exists():
             (group / name).write_text((group.parent / name).read_text())
+
+
+def removed(group: Path) -> bool:
+    """Remove a control group and those in it, and say whether they are gone."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        # a process of it that has ended may still be there for a moment
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    return not group.exists()
 
 
 def order(cluster: Cluster, line: str) -> str:
