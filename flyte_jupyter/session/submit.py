@@ -234,8 +234,12 @@ class _Load:
         pending = [(unit, capsule)]
         while pending:
             one, shipped = pending.pop()
+            if one.name in self.units:
+                continue
             calls: dict[str, str] = {}
-            target = self._target_of(one, None)
+            # known before what it calls, which may be itself under other settings
+            self.units[one.name] = one
+            target = self.targets[one.name] = self._target_of(one, None)
             self._check(one, shipped.python, target)
             for address, child in shipped.child_tasks.items():
                 if isinstance(child, ReferenceTask):
@@ -248,8 +252,8 @@ class _Load:
                     its = _capsules.get(task)
                     layer = self._context.layer
                     pending.append((_units.get(task, its, layer, root=False), its))
-            self.units[one.name] = replace(one, calls=calls) if calls else one
-            self.targets[one.name] = target
+            if calls:
+                self.units[one.name] = replace(one, calls=calls)
 
     def add_deployed(self, found: Found, units: list[Unit]) -> str:
         """Add a deployed task and all that it may call; return its name in the run."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +220,30 @@ def test_an_engine_that_closes_right_after_a_declaration_leaves_no_work_undone(
             engine.prepare("local", env.settings, lambda _: None)
     gc.collect()
     assert caplog.text == ""
+
+
+def test_an_override_of_a_task_of_a_module_holds_for_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = """
+        import flyte_jupyter as flyte
+
+        env = flyte.TaskEnvironment(name="of-a-module")
+
+        @env.task
+        def who() -> str:
+            import os
+            return os.environ.get("WHO", "nobody")
+
+        @env.task
+        def again(deeper: bool) -> list[str]:
+            return [who(), *(again(False) if deeper else [])]
+    """
+    (tmp_path / "overridden_tasks.py").write_text(textwrap.dedent(source))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("overridden_tasks")
+    for name in ("ann", "bob"):
+        overridden = module.who.override(env_vars={"WHO": name})
+        assert flyte.run(overridden).outputs() == (name,)
+    assert flyte.run(module.who).outputs() == ("nobody",)
+    assert flyte.run(module.again, True).outputs()[0] == ["nobody", "nobody"]
