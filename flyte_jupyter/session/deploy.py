@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from dataclasses import replace
 
 from flyte_jupyter import catalog
 from flyte_jupyter.deployment.carry import carry_out
@@ -12,24 +12,14 @@ from flyte_jupyter.deployment.records import EnvironmentRecord, Source
 from flyte_jupyter.deployment.result import Deployment
 from flyte_jupyter.errors import DeploymentError, NotFoundError, SpecTypeError
 from flyte_jupyter.session import session
-from flyte_jupyter.session.drafts import draft, source_of, target_of
+from flyte_jupyter.session.drafts import Targets, draft, source_of, target_of
+from flyte_jupyter.session.lookup import ledger_of
 from flyte_jupyter.spec import Task, TaskEnvironment
 from flyte_jupyter.spec.naming import kind, shown
 from flyte_jupyter.spec.reference import ReferenceTask
-from flyte_jupyter.store.folders import state_folder
 from flyte_jupyter.store.ledger import Ledger, Row
 
-__all__ = ["deploy", "ledger_of", "plan_of"]
-
-
-def ledger_of(target: str) -> Ledger:
-    """Return where a target keeps what was deployed to it.
-
-    Raises:
-        TargetError: there is no such target.
-    """
-    state: Path = session.config().state or state_folder()
-    return session.make_target(target).records(state)
+__all__ = ["deploy", "plan_of"]
 
 
 def plan_of(
@@ -63,8 +53,12 @@ def plan_of(
             ledgers[name] = ledger_of(name)
         return ledgers[name]
 
+    targets = Targets()
+
     def drafted(environment: TaskEnvironment) -> Draft:
-        return draft(environment, target_of(environment, target), here, version=version)
+        place = target_of(environment, target)
+        made = draft(environment, place, here, version)
+        return replace(made, notes=(*targets.notes(environment, place), *made.notes))
 
     def before(environment: TaskEnvironment) -> EnvironmentRecord | None:
         plain = ledger(target_of(environment, target)).read(project, environment.name)

@@ -11,8 +11,8 @@ from flyte_jupyter.deployment.compare import changes
 from flyte_jupyter.deployment.records import EnvironmentRecord
 from flyte_jupyter.errors import DeploymentError, FlyteError, NotFoundError
 from flyte_jupyter.session import session
-from flyte_jupyter.session.deploy import ledger_of
 from flyte_jupyter.session.drafts import draft, source_of
+from flyte_jupyter.session.lookup import ledger_of
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.naming import did_you_mean, listing
 from flyte_jupyter.store.ledger import Ledger, Row

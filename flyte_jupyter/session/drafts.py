@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -21,12 +22,12 @@ from flyte_jupyter.engine.request import Unit
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.session import session
 from flyte_jupyter.session.submit import bare_unit, capsule_of, python_refusal
-from flyte_jupyter.spec import Settings, Task, TaskEnvironment
+from flyte_jupyter.spec import Task, TaskEnvironment
 from flyte_jupyter.spec.hashing import digest
 from flyte_jupyter.spec.settings import to_plain
-from flyte_jupyter.targets.protocol import Honour, Target
+from flyte_jupyter.targets.protocol import Honour, Inventory, Target
 
-__all__ = ["draft", "source_of", "target_of"]
+__all__ = ["Targets", "draft", "source_of", "target_of"]
 
 # how hosts of notebooks tell a kernel which notebook it belongs to
 NOTEBOOK = "JPY_SESSION_NAME"
@@ -68,11 +69,7 @@ def target_of(environment: TaskEnvironment, named: str | None) -> str:
 
 
 def draft(
-    environment: TaskEnvironment,
-    target: str,
-    source: Source,
-    *,
-    version: str | None = None,
+    environment: TaskEnvironment, target: str, source: Source, version: str | None = None
 ) -> Draft:
     """Return an environment as it would be deployed.
 
@@ -85,8 +82,7 @@ def draft(
     Raises:
         CapsuleError: the code of one of its tasks cannot be shipped, or not to its image.
     """
-    known = catalog.current()
-    tasks = known.tasks_of(environment.name)
+    tasks = catalog.current().tasks_of(environment.name)
     found = shipping.reachable(tasks, capsule_of)
     capsules = {name: capsule for name, (_, capsule) in found.items()}
     units = {name: _unit(task, capsule) for name, (task, capsule) in found.items()}
@@ -122,7 +118,7 @@ def draft(
             units=needed,
         ),
         shipment.blobs_of(needed),
-        tuple(_notes(environment, found, target)),
+        tuple(_uncovered(environment, found)),
     )
 
 
@@ -144,24 +140,23 @@ def _identity(name: str, unit: str, settings: Mapping[str, Any]) -> tuple[str, .
     return (name, unit, json.dumps(settings, sort_keys=True))
 
 
-def _notes(
-    environment: TaskEnvironment, found: Mapping[str, tuple[Task, Capsule]], target: str
+def _uncovered(
+    environment: TaskEnvironment, found: Mapping[str, tuple[Task, Capsule]]
 ) -> Iterator[str]:
-    """Yield what is worth a word before anything runs."""
-    place = session.make_target(target)
-    yield from _shortfalls(place, environment.settings)
-    refusal = _refusal(place, environment)
-    if refusal is not None:
-        yield str(refusal.sentence)
-    covered = _below(environment)
-    for _, capsule in found.values():
-        for child in capsule.child_tasks.values():
-            if child.func is not None and child.env_name not in covered:
-                covered.add(child.env_name)
-                yield (
-                    f"{capsule.name} calls {child.name}, and {environment.name} does not depend on "
-                    f"{child.env_name}: the image of {child.env_name} is made at the first call."
-                )
+    """Yield which calls lead to environments whose images are not made with this one."""
+    callees = {
+        child.env_name: (capsule.name, child.name)
+        for _, capsule in found.values()
+        for child in capsule.child_tasks.values()
+        if child.func is not None and child.env_name != environment.name
+    }
+    covered = _below(environment) if callees else set()
+    for name, (caller, callee) in callees.items():
+        if name not in covered:
+            yield (
+                f"{caller} calls {callee}, and {environment.name} does not depend on {name}: the "
+                f"image of {name} is made at the first call."
+            )
 
 
 def _below(environment: TaskEnvironment) -> set[str]:
@@ -176,18 +171,30 @@ def _below(environment: TaskEnvironment) -> set[str]:
     return names
 
 
-def _shortfalls(place: Target, settings: Settings) -> Iterator[str]:
-    for field, capability in place.capabilities(settings).items():
-        if capability.honour is not Honour.HONOURED and capability.note:
-            yield f"{field}: {capability.note}"
+class Targets:
+    """What targets make of environments; each is asked once what it has."""
 
+    def __init__(self) -> None:
+        self._has: dict[str, Inventory | None] = {}
 
-def _refusal(place: Target, environment: TaskEnvironment) -> FlyteError | None:
-    """Return why the target can never run what the environment asks for, ``None`` if it can."""
-    if not place.admits:
-        return None
-    try:
-        has = place.inventory()
-    except FlyteError:
-        return None  # its image will not be had either, and that says why
-    return Admission(has, ()).check("it", need_of(environment.settings, has))
+    def notes(self, environment: TaskEnvironment, target: str) -> Iterator[str]:
+        """Yield what is worth a word before an environment goes to a target."""
+        place = session.make_target(target)
+        for field, capability in place.capabilities(environment.settings).items():
+            if capability.honour is not Honour.HONOURED and capability.note:
+                yield f"{field}: {capability.note}"
+        has = self._inventory(place)
+        if has is not None:
+            refusal = Admission(has, ()).check("it", need_of(environment.settings, has))
+            if refusal is not None:
+                yield refusal.sentence
+
+    def _inventory(self, place: Target) -> Inventory | None:
+        """Return what a target has, None where it does not count that or does not answer."""
+        if place.name not in self._has:
+            self._has[place.name] = None
+            if place.admits:
+                # its images will not be had either, and that says why
+                with contextlib.suppress(FlyteError):
+                    self._has[place.name] = place.inventory()
+        return self._has[place.name]

@@ -9,6 +9,7 @@ from flyte_jupyter.deployment.records import EnvironmentRecord, TaskRecord
 from flyte_jupyter.errors import NotFoundError
 from flyte_jupyter.session import session
 from flyte_jupyter.spec.naming import did_you_mean, listing
+from flyte_jupyter.store.folders import state_folder
 from flyte_jupyter.store.ledger import Ledger, Row
 
 __all__ = ["choose", "gone", "ledger_of", "record_of", "task_of"]
@@ -148,10 +149,8 @@ def ledger_of(target: str) -> Ledger:
     Raises:
         TargetError: there is no such target.
     """
-    # what deploys stands on what runs, which stands on this
-    from flyte_jupyter.session import deploy
-
-    return deploy.ledger_of(target)
+    state: Path = session.config().state or state_folder()
+    return session.make_target(target).records(state)
 
 
 _records: dict[tuple[Path, Row], EnvironmentRecord] = {}
