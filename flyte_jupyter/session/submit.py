@@ -45,6 +45,7 @@ __all__ = [
 
 
 _capsules = CapsuleCache()
+FACE = "flyte_jupyter.worker.face"
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,9 +370,17 @@ def bare_unit(name: str, environment: str, settings: Settings, capsule: Capsule)
         capsule=pack(Encoded(capsule.payload, list(capsule.buffers))),
         capsule_hash=capsule.hash,
         capsule_key=capsule.key,
-        modules=capsule.modules,
+        modules=_preloaded(capsule),
         files=included_files(settings.include, environment) if settings.include else None,
     )
+
+
+def _preloaded(capsule: Capsule) -> tuple[str, ...]:
+    """Return what a worker that waits for the next call may import: what the code imports."""
+    if any(one.kind == "flyte" for one in capsule.report.imports):
+        # declarations beside the task, as in the module that it is from, need all of the face
+        return (*capsule.modules, FACE)
+    return capsule.modules
 
 
 def encode_inputs(
