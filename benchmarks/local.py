@@ -18,12 +18,13 @@ import types
 from subjects import (
     HEAD,
     Row,
+    alone,
     first_runs,
+    numpy_image,
     thousand,
     warm_arrays,
     warm_calls,
 )
-from tasks import alone, numpy_image
 from timing import kernel, machine, quiet, ratio, shown, table, times
 
 import flyte_jupyter as flyte

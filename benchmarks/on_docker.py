@@ -24,13 +24,15 @@ from subjects import (
     HEAD,
     SIZE,
     Row,
+    alone,
     compared,
     first_runs,
+    numpy_image,
     thousand,
+    warm,
     warm_arrays,
     warm_calls,
 )
-from tasks import alone, numpy_image, warm
 from timing import alternately, kernel, machine, quiet, shown, table, times
 
 import flyte_jupyter as flyte
@@ -126,6 +128,7 @@ def many() -> list[Row]:
 
 
 FIRST = """
+import numpy as np
 import flyte_jupyter as flyte
 
 env = flyte.TaskEnvironment(

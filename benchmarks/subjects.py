@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import linecache
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from peers import peers
-from tasks import last, made, more, paired, same, warm
 from timing import alternately, kernel, quiet, ratio, shown, times
 
+import __main__
 import flyte_jupyter as flyte
 
 Row = tuple[str, ...]
@@ -17,6 +19,21 @@ Goals = dict[str, str]
 HEAD = ("what", "ours", "target", "beside it in the same run", "ratio", "target")
 SIZE = 256 << 20
 NAMES = ("process pool", "loky", "Dask", "Ray", "Flyte")
+
+
+def declared() -> dict[str, flyte.Task]:
+    """Execute `tasks.py` as a cell of this program: a task of a module would travel with it."""
+    path = Path(__file__).with_name("tasks.py")
+    source, name = path.read_text(), "<tasks>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    exec(compile(source, name, "exec", dont_inherit=True), vars(__main__))
+    return vars(__main__)
+
+
+alone, warm, paired, same, more, made, last = (
+    declared()[name] for name in ("alone", "warm", "paired", "same", "more", "made", "last")
+)
+numpy_image: flyte.Image = vars(__main__)["numpy_image"]
 
 
 def compared(

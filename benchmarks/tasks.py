@@ -1,4 +1,4 @@
-"""The tasks that are measured; a module of their own, since a task travels with its module."""
+"""The tasks that are measured, as a cell of a notebook would declare them; see `subjects`."""
 
 from __future__ import annotations
 
