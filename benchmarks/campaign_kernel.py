@@ -185,5 +185,7 @@ def waiting(frame: types.FrameType | None) -> tuple[int, int] | None:
 
 
 if __name__ == "__main__":
+    # a program that was started in the background ignores interrupts, and so would this
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     what, *numbers = sys.argv[1:]
     {"work": work, "nap": rest}[what](*map(int, numbers))

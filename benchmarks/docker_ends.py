@@ -16,8 +16,12 @@ from flyte_jupyter.daemon import connect
 OWNER = "flyte_jupyter.owner"
 NAPPERS = 4
 PROGRAM = f"""
+import signal
 import threading
 import flyte_jupyter as flyte
+
+# a program that was started in the background ignores interrupts, and so would this
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 flyte.init(target="docker")
 env = flyte.TaskEnvironment("naps", resources=flyte.Resources(cpu="100m"))
