@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,14 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    before = set(linecache.cache)
     made = Notebook()
     monkeypatch.setitem(sys.modules, "__main__", made.module)
-    return made
+    yield made
+    # a class is looked for in all cells, and the next notebook counts its own from 1 again
+    for name in set(linecache.cache) - before:
+        linecache.cache.pop(name, None)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import flyte_jupyter as flyte
+from flyte_jupyter import catalog
 from flyte_jupyter.deployment.result import State
 from flyte_jupyter.session import session
 from flyte_jupyter.session.deploy import deploy
@@ -49,14 +50,10 @@ def _project(tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_names() -> Any:
-    """Keep the declarations of other tests out of what is deployed without a name."""
-    from flyte_jupyter import catalog
-
+def _own_names() -> None:
+    """Forget what other tests have declared: tasks of an environment of a name here among it."""
     known = catalog.current()
-    before = set(known.environments)
-    yield
-    for name in set(known.environments) - before:
+    for name in [*known.tasks, *known.environments]:
         known.forget(name)
 
 
