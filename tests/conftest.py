@@ -18,6 +18,27 @@ CI = os.environ.get("FLYTE_JUPYTER_CI") == "1"
 NEEDS = "needs "
 # what is still being removed when a kernel has been killed is gone after so many seconds
 GONE = 15.0
+LARGE = 1 << 14
+PAGE = 1 << 12
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say where large buffers differ: a picture of their lines would be larger still."""
+    kinds = (bytes, bytearray, memoryview)
+    if op != "==" or not isinstance(left, kinds) or not isinstance(right, kinds):
+        return None
+    one, other = bytes(left), bytes(right)
+    if max(len(one), len(other)) < LARGE:
+        return None
+    pages = range(0, max(len(one), len(other)), PAGE)
+    differ = [at for at in pages if one[at : at + PAGE] != other[at : at + PAGE]]
+    at = differ[0] if differ else 0
+    return [
+        f"{len(one)} bytes == {len(other)} bytes",
+        f"{len(differ)} of {len(pages)} pages differ, first at {at}, last at {differ[-1:]}:",
+        f"{one[at : at + 64]!r}",
+        f"{other[at : at + 64]!r}",
+    ]
 
 
 @pytest.fixture(scope="session", autouse=True)
