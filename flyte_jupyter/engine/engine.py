@@ -73,7 +73,7 @@ class Engine:
     def _main(self) -> None:
         try:
             self._loop = asyncio.SelectorEventLoop()
-            self.journal = Journal(self._state, self._loop)
+            self.journal = Journal(self._state, self._loop, self._say)
         except BaseException as error:
             self._failure = error
             self._open = False
@@ -222,9 +222,8 @@ class Engine:
         """Call back on the engine's thread with the events of a run from ``start`` on."""
 
         def begin() -> None:
-            for event in run.events(start):
-                callback(event)
-            run.subscribers.append(callback)
+            if all(run.tell(callback, event) for event in run.events(start)):
+                run.subscribers.append(callback)
 
         self._post(begin)
 
@@ -258,6 +257,13 @@ class Engine:
             conductor = Conductor(make(), self.journal, self._said, self)
             self._conductors[target] = conductor
         return conductor
+
+    def _say(self, text: str) -> None:
+        """Say a fact once in this session, in the runs that it meets."""
+        if self._runs and text not in self._said:
+            self._said.add(text)
+            for run in self._runs.values():
+                run.emit("note", None, text=text)
 
     def moves(self) -> bool:
         """Return whether anything goes on on one of the targets."""

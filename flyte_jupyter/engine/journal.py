@@ -37,6 +37,12 @@ WAL_PAGES = 20_000
 PIECE = 16 << 20
 # What began is committed after this many seconds at the latest; what ended, before it is shown.
 PATIENCE = 0.01
+# Seconds that another process may hold the file, and until it is tried again where it cannot be
+# written: meanwhile runs go on without it. So much may wait for that.
+BUSY = 2.0
+RETRY = 2.0
+MOST_ROWS = 10_000
+MOST_BYTES = 64 << 20
 REMOTE_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "lustre", "gpfs", "ceph", "afs")
 
 SCHEMA = """
@@ -77,15 +83,23 @@ class Journal:
     Args:
         folder: the state folder; the file, the logs and the large values lie there.
         loop: the engine's loop.
+        troubled: called with a sentence when something cannot be written.
 
     Raises:
         EngineError: the file was written by a newer version of the package.
     """
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        loop: asyncio.AbstractEventLoop,
+        troubled: Callable[[str], None],
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
         self._loop = loop
+        self.troubled = troubled
+        self._resting = False
         self._rows: dict[tuple[str, tuple[Any, ...]], dict[str, Any]] = {}
         self._kept: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -93,7 +107,7 @@ class Journal:
         self._turn = False
         self._commits = 0
         self._path = path = folder / "journal.sqlite"
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY)
         mode = "DELETE" if _is_remote(folder) else "WAL"
         self._db.execute(f"PRAGMA journal_mode={mode}")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -165,20 +179,51 @@ class Journal:
             self.flush()
 
     def flush(self) -> None:
-        """Commit what was put, then tell those who wait for it."""
-        rows, self._rows = self._rows, {}
+        """Commit what was put, then tell those who wait for it.
+
+        They are told, too, when it cannot be written: a result is worth more than its record.
+        """
         kept, self._kept = self._kept, []
-        if rows:
-            execute = self._db.execute
-            execute("BEGIN IMMEDIATE")
-            for (table, key), columns in rows.items():
-                execute(_upsert(table, tuple(columns)), (*key, *columns.values()))
-            execute("COMMIT")
-            self._commits += 1
-            if self._commits % CHECKPOINT == 0 and self._loop.is_running():
-                self._loop.run_in_executor(None, _checkpoint, self._path)
+        if self._rows and not self._resting:
+            rows, self._rows = self._rows, {}
+            try:
+                self._commit(rows)
+            except sqlite3.Error as error:
+                self._put_off(rows, error)
         for callback in kept:
             callback()
+
+    def _commit(self, rows: dict[tuple[str, tuple[Any, ...]], dict[str, Any]]) -> None:
+        execute = self._db.execute
+        execute("BEGIN IMMEDIATE")
+        for (table, key), columns in rows.items():
+            execute(_upsert(table, tuple(columns)), (*key, *columns.values()))
+        execute("COMMIT")
+        self._commits += 1
+        if self._commits % CHECKPOINT == 0 and self._loop.is_running():
+            self._loop.run_in_executor(None, _checkpoint, self._path)
+
+    def _put_off(
+        self, rows: dict[tuple[str, tuple[Any, ...]], dict[str, Any]], error: sqlite3.Error
+    ) -> None:
+        """Keep rows for a later commit, as far as there is room for them."""
+        if self._db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+        size = sum(len(v) for row in rows.values() for v in row.values() if isinstance(v, bytes))
+        if len(rows) <= MOST_ROWS and size <= MOST_BYTES:
+            self._rows = rows
+        self._resting = True
+        if self._loop.is_running():
+            self._loop.call_later(RETRY, self._resume)
+        self.troubled(
+            f"The journal {self._path} cannot be written ({error}): runs go on, but what happens "
+            "until it can is perhaps not kept there."
+        )
+
+    def _resume(self) -> None:
+        self._resting = False
+        self.flush()
 
     def spec(self, digest: str, settings: Callable[[], Any]) -> None:
         """Keep the settings behind a hash, once."""
@@ -203,13 +248,9 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{action}.value"
 
-    def query(self, statement: str, row: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Return rows, with everything written so far in view."""
-        self.flush()
-        return self._db.execute(statement, row).fetchall()
-
     def close(self) -> None:
         """Commit and close."""
+        self._resting = False
         self.flush()
         self._db.close()
 

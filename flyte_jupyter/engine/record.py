@@ -84,8 +84,7 @@ class Recorder:
                 nothing where its worker does not tell them.
         """
         key = _key(action)
-        for log in self._logs.pop(key, {}).values():
-            log.close()
+        _close(self._logs.pop(key, {}))
         stats = {name: used.get(name) for name in STATS} if "cpu_seconds" in used else {}
         if stats:
             action.run.emit("stats", action.name, attempt=action.attempt, **stats)
@@ -145,10 +144,16 @@ class Recorder:
 
     def log(self, action: Action, stream: str, text: str) -> None:
         """Keep a piece of an attempt's log and say it; standard error is kept twice."""
-        for name in ("", stream) if stream == "stderr" else ("",):
-            log = self._log(action, name)
-            log.write(text)
-            log.flush()
+        try:
+            for name in ("", stream) if stream == "stderr" else ("",):
+                log = self._log(action, name)
+                log.write(text)
+                log.flush()
+        except OSError as error:
+            self.journal.troubled(
+                f"Logs cannot be written to {self.journal.folder} ({error.strerror}): what is "
+                "printed is shown, but not kept there."
+            )
         action.run.emit("log", action.name, attempt=action.attempt, stream=stream, text=text)
 
     def _log(self, action: Action, stream: str) -> TextIO:
@@ -175,8 +180,7 @@ class Recorder:
         """Write what waits, and close the logs of attempts that were not seen to end."""
         await asyncio.to_thread(self._keeper.close, LAST_WRITES)
         for logs in self._logs.values():
-            for log in logs.values():
-                log.close()
+            _close(logs)
         self._logs.clear()
 
     def _small(self, packed: Packed) -> bytes | None:
@@ -198,6 +202,12 @@ class Recorder:
 
     def _written(self, key: tuple[str, str], name: str) -> None:
         self.journal.put("actions", key, output_file=name)
+
+
+def _close(logs: dict[str, TextIO]) -> None:
+    for log in logs.values():
+        with contextlib.suppress(OSError):  # what there was no room for is still to be written
+            log.close()
 
 
 def _key(action: Action) -> tuple[str, str, int]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import flyte_jupyter as flyte
 from flyte_jupyter.engine.journal import load_value
@@ -132,3 +136,67 @@ def test_two_kernels_share_one_journal(cell: Any, kernel: Any, state: Path, jour
     assert actions == 20 + 2 * 40
     ((owners,),) = journal("SELECT count(*) FROM owners")
     assert owners == 3
+
+
+def notes_of(run: flyte.Run) -> list[str]:
+    return [event.data["text"] for event in run.events() if event.kind == "note"]
+
+
+def test_a_run_goes_on_while_another_process_holds_the_journal(
+    cell: Any, journal: Any, state: Path
+) -> None:
+    book = cell(TASKS)
+    flyte.run(book.child, 1).wait()
+    with contextlib.closing(sqlite3.connect(state / "journal.sqlite", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        run = flyte.run(book.parent, 4)
+        assert run.outputs() == ("xxxx",)
+        db.execute("ROLLBACK")
+    (note,) = notes_of(run)
+    assert "cannot be written (database is locked): runs go on" in note
+    found = journal("SELECT phase FROM runs WHERE name = ?", run.name)
+    assert found == [("succeeded",)]
+
+
+def test_a_run_goes_on_where_nothing_can_be_written(kernel: Any) -> None:
+    process = kernel("""
+        import resource
+
+        @env.task
+        def much(x: int) -> int:
+            print("log " * 100_000)
+            return x + 1
+
+        if __name__ == "__main__":
+            flyte.run(much, 1).wait()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+            run = flyte.run(much, 2)
+            print(run.outputs()[0], len(run.logs()))
+            for event in run.events():
+                if event.kind == "note":
+                    print(event.data["text"])
+    """)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert errors == ""
+    result, *notes = output.splitlines()
+    assert result == "3 400001"
+    assert any(n.startswith("The journal ") and "runs go on" in n for n in notes), notes
+    assert any(n.startswith("Logs cannot be written ") for n in notes), notes
+
+
+def test_who_fails_to_listen_hurts_no_run(
+    cell: Any, state: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    book = cell(TASKS)
+    heard = []
+
+    def breaks(event: Any) -> None:
+        heard.append(event.kind)
+        raise TypeError("cannot listen")
+
+    run = flyte.run(book.parent, 4)
+    run.subscribe(breaks)
+    assert run.outputs() == ("xxxx",)
+    assert heard == ["run"]
+    assert "TypeError: cannot listen" in capfd.readouterr().err
