@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -128,8 +130,24 @@ class RunState:
         self._events.append((time.time(), kind, action, data))
         if self.subscribers:
             (event,) = self.events(len(self._events) - 1)
-            for subscriber in self.subscribers:
-                subscriber(event)
+            for subscriber in tuple(self.subscribers):
+                self.tell(subscriber, event)
+
+    def tell(self, subscriber: Callable[[Event], None], event: Event) -> bool:
+        """Tell one who listens; who fails at that listens no longer, and the run goes on.
+
+        Returns:
+            Whether it has listened.
+        """
+        try:
+            subscriber(event)
+        except Exception:
+            print(f"What listens to {self.name} failed, and is told no more:", file=sys.stderr)
+            traceback.print_exc()
+            if subscriber in self.subscribers:
+                self.subscribers.remove(subscriber)
+            return False
+        return True
 
     def events(self, start: int = 0) -> list[Event]:
         """Return the events so far, from a place in their sequence on."""

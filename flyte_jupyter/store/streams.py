@@ -128,7 +128,13 @@ class SocketTransport(asyncio.Transport):
         if flags & _TRUNCATED:
             self._lose(OSError("Descriptors were lost: this process has too many open."))
         elif size:
-            self._protocol.data_received(self._view[:size])  # type: ignore[arg-type]
+            try:
+                self._protocol.data_received(self._view[:size])  # type: ignore[arg-type]
+            except Exception as error:
+                # the rest of what came is lost with it: nobody must go on to wait for that
+                context = {"message": "What a stream brought failed.", "exception": error}
+                self._loop.call_exception_handler(context)
+                self._lose(error)
         else:
             self._lose(None)
 

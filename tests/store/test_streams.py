@@ -59,6 +59,7 @@ def test_bytes_arrive_in_order_however_many() -> None:
         out.write(memoryview(content)[3 << 20 :])
         out.close()
         await listener.lost
+        assert listener.lost.result() is None
         assert listener.received == content
 
     play(scene)
