@@ -62,6 +62,7 @@ class LogBook:
         self._pending: List[Tuple[Tuple[int, str], List[str]]] = []
         self._size = 0
         self._last = 0.0
+        self._since = 0.0
         self._allowed = float(BURST)
         self._pipes: Dict[int, Tuple[str, Any]] = {}
         self._poll = select.poll()
@@ -90,6 +91,7 @@ class LogBook:
         if self._size > LARGE or ("\n" in text and self._may_send()):
             self._send_pending()
         elif first:
+            self._since = time.monotonic()
             self._wake()
 
     def _take_below(self, stream: str, text: str) -> None:
@@ -126,7 +128,8 @@ class LogBook:
         if not self._pending:
             return None
         with self._lock:
-            age = time.monotonic() - self._last
+            # a line that is printed in pieces is not torn where another process prints meanwhile
+            age = time.monotonic() - self._since
             if age < QUIET:
                 return (QUIET - age) * 1000
             self._send_pending()
