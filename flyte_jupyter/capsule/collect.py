@@ -159,7 +159,7 @@ class Collector:
     def child(self, task: Any) -> None:
         """Note a task that may be called."""
         if task.address not in self.child_tasks:
-            self.child_tasks[task.address] = spec_values.base_task(task)
+            self.child_tasks[task.address] = task.without_overrides()
 
     def class_entry(self, cls: type, place: Place) -> int:
         """Add the class of a value."""

@@ -17,7 +17,7 @@ from flyte_jupyter.wire.schema import interface_of
 if TYPE_CHECKING:
     from flyte_jupyter.capsule.collect import Collector
 
-__all__ = ["base_task", "interface_of_task", "is_spec", "ship_spec"]
+__all__ = ["interface_of_task", "is_spec", "ship_spec"]
 
 
 def is_spec(value: object) -> bool:
@@ -69,25 +69,6 @@ def interface_of_task(task: Task) -> Any:
     if task.func not in _interfaces:
         _interfaces[task.func] = interface_of(task.func)
     return _interfaces[task.func]
-
-
-def base_task(task: Task) -> Task:
-    """Return a task without its overrides, which belong to the calls made through it."""
-    if not task.overrides:
-        return task
-    if isinstance(task, ReferenceTask):
-        return task.without_overrides()
-    return Task(
-        task.func,
-        env_name=task.env_name,
-        func_name=task.func_name,
-        signature=task.signature,
-        is_async=task.is_async,
-        environment=task.environment,
-        settings=task.settings,
-        doc=task.doc,
-        origin=task.origin,
-    )
 
 
 def _ship_environment(collector: Collector, environment: Any, place: Place) -> int:

@@ -113,25 +113,13 @@ class ReferenceTask(Task):
             SpecTypeError: a parameter that does not exist, or a value of the wrong type.
             SpecError: a value that its field does not take.
         """
-        return self._with(OverriddenReference, merge_layers(self.overrides, layer(fields)))
+        return self._under(OverriddenReference, merge_layers(self.overrides, layer(fields)))
 
     with_overrides = override
 
     def without_overrides(self) -> ReferenceTask:
         """Return the reference as it was before any override."""
-        return self._with(ReferenceTask, {}) if self.overrides else self
-
-    def _with(self, kind: type[ReferenceTask], overrides: Mapping[str, Any]) -> ReferenceTask:
-        return kind(
-            env_name=self.env_name,
-            func_name=self.func_name,
-            signature=self.signature,
-            is_async=self.is_async,
-            place=self.place,
-            interface=self.interface,
-            overrides=overrides,
-            doc=self.doc,
-        )
+        return self._under(ReferenceTask, {}) if self.overrides else self
 
     def fetch(self) -> ReferenceTask:
         """Return the reference itself: what Flyte's lazy references have to fetch is known here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Generator, Mapping, Sequence, TypeVar
 
 from flyte_jupyter.errors import EngineError, SpecError, SpecTypeError
 from flyte_jupyter.spec import binding, calling, naming
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Task"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+Kind = TypeVar("Kind", bound="Task")
 
 
 class Task:
@@ -183,20 +184,19 @@ class Task:
             SpecTypeError: a parameter that does not exist, or a value of the wrong type.
             SpecError: a value that its field does not take.
         """
-        return OverriddenTask(
-            self.func,
-            env_name=self.env_name,
-            func_name=self.func_name,
-            signature=self.signature,
-            is_async=self.is_async,
-            environment=self.environment,
-            settings=self.settings,
-            overrides=merge_layers(self.overrides, layer(fields)),
-            doc=self.doc,
-            origin=self.origin,
-        )
+        return self._under(OverriddenTask, merge_layers(self.overrides, layer(fields)))
 
     with_overrides = override
+
+    def without_overrides(self) -> Task:
+        """Return the task as it was declared, before any override."""
+        return self._under(Task, {}) if self.overrides else self
+
+    def _under(self, kind: type[Kind], overrides: Mapping[str, Any]) -> Kind:
+        """Return the same task under these overrides and no others."""
+        same = kind.__new__(kind)
+        vars(same).update(vars(self), overrides=dict(overrides))
+        return same
 
     def __repr__(self) -> str:
         made = ", ".join(f"{key}={value!r}" for key, value in self.overrides.items())
