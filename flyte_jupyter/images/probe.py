@@ -60,7 +60,7 @@ try:
             found.setdefault(one.metadata["Name"], (one.version, one.requires or []))
     said["distributions"] = [(name,) + found[name] for name in sorted(found)]
 except Exception:
-    pass
+    said["why"] = "%s: %s" % (sys.exc_info()[0].__name__, sys.exc_info()[1])
 print("\n<<" + json.dumps(said) + ">>")
 """
 NO_PROGRAM = re.compile(r"executable file not found|no such file or directory|not a directory")
@@ -308,6 +308,7 @@ def _checked(said: Mapping[str, Any], name: str) -> Probe:
     if missing or "distributions" not in said:
         raise ImageBuildError(
             f"The Python of the image {name!r} is not whole: its standard library cannot be used.",
+            evidence=[str(said[key]) for key in ("why",) if key in said],
             remedy="Take an image with a full Python (in Debian: the package python3, not "
             "python3-minimal).",
         )
