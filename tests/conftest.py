@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
+import textwrap
 import time
+import types
 from collections.abc import Callable, Generator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,8 @@ NEEDS = "needs "
 GONE = 15.0
 LARGE = 1 << 14
 PAGE = 1 << 12
+
+_cells = count(1)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
@@ -58,6 +64,28 @@ def configuration() -> Iterator[None]:
     before = session._config
     yield
     session._config = before
+
+
+@pytest.fixture
+def cell(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """A function that executes a cell of one notebook, with ``flyte`` and ``env``, as IPython does.
+
+    It returns the notebook's namespace.
+    """
+    import flyte_jupyter as flyte
+
+    module = types.ModuleType("__main__")
+    module.__dict__.update(flyte=flyte, env=flyte.TaskEnvironment(name="env"))
+    monkeypatch.setitem(sys.modules, "__main__", module)
+
+    def execute(source: str) -> Any:
+        source = textwrap.dedent(source)
+        name = f"<cell {next(_cells)}>"
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
+        return module
+
+    return execute
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import sqlite3
 import subprocess
@@ -10,9 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-import types
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +19,6 @@ import flyte_jupyter as flyte
 
 PATIENCE = 20.0
 
-_numbers = count(1)
-
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path) -> Iterator[Path]:
@@ -32,29 +27,6 @@ def state(tmp_path: Path) -> Iterator[Path]:
     flyte.init(state=folder, oversize="refuse", pickle=True)
     yield folder
     flyte.shut_down()
-
-
-Cell = Callable[[str], Any]
-
-
-@pytest.fixture
-def cell(monkeypatch: pytest.MonkeyPatch) -> Cell:
-    """A function that executes a cell of one notebook, with ``flyte`` and ``env``, as IPython does.
-
-    It returns the notebook's namespace.
-    """
-    module = types.ModuleType("__main__")
-    module.__dict__.update(flyte=flyte, env=flyte.TaskEnvironment(name="env"))
-    monkeypatch.setitem(sys.modules, "__main__", module)
-
-    def execute(source: str) -> Any:
-        source = textwrap.dedent(source)
-        name = f"<cell {next(_numbers)}>"
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
-        return module
-
-    return execute
 
 
 @pytest.fixture

@@ -26,6 +26,24 @@ from flyte_jupyter.errors import (
 )
 from flyte_jupyter.session.history import find_run
 
+ROWS = """
+    from dataclasses import dataclass
+
+    ml = flyte.TaskEnvironment(name="ml-training")
+
+    @dataclass
+    class Row:
+        x: int
+
+    @ml.task
+    def make(x: int) -> Row:
+        return Row(x)
+
+    @ml.task
+    def read(row: Row) -> int:
+        return row.x
+"""
+
 TRAINING = """
     ml = flyte.TaskEnvironment(name="ml-training")
 
@@ -222,23 +240,7 @@ def test_a_class_that_is_not_here_is_a_handle_and_one_that_is_here_is_itself(
 ) -> None:
     book = deploy(
         cell,
-        """
-        from dataclasses import dataclass
-
-        ml = flyte.TaskEnvironment(name="ml-training")
-
-        @dataclass
-        class Row:
-            x: int
-
-        @ml.task
-        def make(x: int) -> Row:
-            return Row(x)
-
-        @ml.task
-        def read(row: Row) -> int:
-            return row.x
-        """,
+        ROWS,
     )
     row = flyte.run(flyte.reference_task("ml-training.make"), 3).result()
     assert row == book.Row(3)
@@ -263,23 +265,7 @@ def test_a_class_that_is_not_here_is_a_handle_and_one_that_is_here_is_itself(
 def test_a_task_that_has_another_class_of_that_name_gets_a_handle_too(cell: Any) -> None:
     deploy(
         cell,
-        """
-        from dataclasses import dataclass
-
-        ml = flyte.TaskEnvironment(name="ml-training")
-
-        @dataclass
-        class Row:
-            x: int
-
-        @ml.task
-        def make(x: int) -> Row:
-            return Row(x)
-
-        @ml.task
-        def read(row: Row) -> int:
-            return row.x
-        """,
+        ROWS,
     )
     book = cell("""
         make, read = flyte.reference_tasks("ml-training.make", "ml-training.read")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import linecache
 import os
 import shutil
 import signal
@@ -15,9 +14,7 @@ import sys
 import textwrap
 import threading
 import time
-import types
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +35,6 @@ from flyte_jupyter.targets.docker.ways import ByAttachment
 BASE = "python:{}.{}-slim".format(*sys.version_info)
 PATIENCE = 30.0
 GONE = 15.0
-_numbers = count(1)
 
 # the docker package lets a socket go unclosed when nobody listens at its other end
 pytestmark = pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning")
@@ -98,24 +94,14 @@ def options(remote: Remote) -> dict[str, Any]:
 def book(
     remote: Remote,
     options: dict[str, Any],
+    cell: Callable[[str], Any],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[Callable[[str], Any]]:
     """A function that executes a cell of a notebook; nothing of it is left in the engine."""
-    module = types.ModuleType("__main__")
-    module.__dict__.update(flyte=flyte, env=flyte.TaskEnvironment("env"))
-    monkeypatch.setitem(sys.modules, "__main__", module)
     monkeypatch.setattr(session, "_config", session.config())  # later tests have their own
     flyte.init(target="docker", state=tmp_path / "state", **options)
-
-    def execute(source: str) -> Any:
-        source = textwrap.dedent(source)
-        name = f"<remote {next(_numbers)}>"
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
-        return module
-
-    yield execute
+    yield cell
     flyte.shut_down()
     nothing_left(remote)
     gc.collect()  # what was left open is this test's to answer for
