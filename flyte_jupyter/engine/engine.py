@@ -56,6 +56,7 @@ class Engine:
         self._conductors: dict[str, Conductor] = {}
         self._runs: dict[str, RunState] = {}
         self._said: set[str] = set()
+        self._unsaid: list[str] = []
         self._messages: deque[Callable[[], None]] = deque()
         self._ahead: set[asyncio.Task[None]] = set()
         self._bell = Bell()
@@ -259,11 +260,14 @@ class Engine:
         return conductor
 
     def _say(self, text: str) -> None:
-        """Say a fact once in this session, in the runs that it meets."""
-        if self._runs and text not in self._said:
-            self._said.add(text)
-            for run in self._runs.values():
-                run.emit("note", None, text=text)
+        """Say a fact once in this session: in the runs that it meets, or else in the next."""
+        if text in self._said:
+            return
+        self._said.add(text)
+        for run in self._runs.values():
+            run.emit("note", None, text=text)
+        if not self._runs:
+            self._unsaid.append(text)
 
     def moves(self) -> bool:
         """Return whether anything goes on on one of the targets."""
@@ -284,6 +288,8 @@ class Engine:
         )
         run.phase = Phase.RUNNING
         run.emit("run", None, name=run.name, task=request.task, target=request.target)
+        while self._unsaid:
+            run.emit("note", None, text=self._unsaid.pop(0))
         try:
             conductor = self.conductor(request.target)
         except Exception as error:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flyte_jupyter.engine.journal import write_value
+from flyte_jupyter.engine.retention import Retention
+from flyte_jupyter.spec.amounts import readable_bytes
 from flyte_jupyter.wire.exchange import Packed
 
 __all__ = ["Keeper"]
@@ -31,10 +33,14 @@ class Keeper:
     """Writes values, one after the other, in the order in which they came.
 
     Args:
+        retention: makes room on the disk.
+        say: called, on the thread that writes, with what there is to say of values.
         room: bytes that may wait; a single larger value may, too.
     """
 
-    def __init__(self, room: int = ROOM) -> None:
+    def __init__(self, retention: Retention, say: Callable[[str], None], room: int = ROOM) -> None:
+        self._retention = retention
+        self._say = say
         self._room = room
         self._waiting: deque[tuple[Path, Packed, Callable[[], None]]] = deque()
         self._size = 0
@@ -89,21 +95,36 @@ class Keeper:
                     return
                 path, packed, written = self._waiting.popleft()
             size = packed.size
-            if _write(path, packed):
+            if self._make_room(path, size) and self._write(path, packed):
                 written()
             del packed
             with self._changed:
                 self._size -= size
 
+    def _make_room(self, path: Path, size: int) -> bool:
+        removed = self._retention.make_room(size)
+        folder, most = path.parent.parent, readable_bytes(self._retention.limit)
+        if removed is None:
+            self._say(
+                f"A value of {readable_bytes(size)} is not kept: {folder} takes {most} in all."
+            )
+        elif removed:
+            self._say(f"Large values of older runs were removed: {folder} takes {most} in all.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return removed is not None
 
-def _write(path: Path, packed: Packed) -> bool:
-    partial = path.with_suffix(path.suffix + ".partial")
-    try:
-        with open(partial, "wb", buffering=0) as file:
-            write_value(packed, file.fileno())
-        partial.replace(path)
-    except OSError:  # there is no room on the disk, or the folder is gone
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        return False
-    return True
+    def _write(self, path: Path, packed: Packed) -> bool:
+        partial = path.with_suffix(path.suffix + ".partial")
+        try:
+            with open(partial, "wb", buffering=0) as file:
+                write_value(packed, file.fileno())
+            partial.replace(path)
+        except OSError as error:  # there is no room on the disk, or the folder is gone
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            self._say(
+                f"Large values cannot be written to {path.parent.parent} ({error.strerror}): they "
+                "are not kept there."
+            )
+            return False
+        return True

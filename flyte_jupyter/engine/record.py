@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from flyte_jupyter.engine.journal import KEPT_AT_ONCE, Journal, dump_value
 from flyte_jupyter.engine.keeper import Keeper
+from flyte_jupyter.engine.retention import Retention
 from flyte_jupyter.engine.run import Action, Outcome
 from flyte_jupyter.spec.settings import to_plain
 from flyte_jupyter.targets.protocol import ExitRecord
@@ -40,7 +41,7 @@ class Recorder:
     def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
         self.journal = journal
         self._loop = loop
-        self._keeper = Keeper()
+        self._keeper = Keeper(Retention(journal.folder / "values"), self._say_from_thread)
         self._told = False
         self._logs: dict[tuple[str, str, int], dict[str, TextIO]] = {}
 
@@ -199,6 +200,10 @@ class Recorder:
         if not kept and not self._told:
             self._told = True
             action.run.emit("note", action.name, text=NOT_KEPT)
+
+    def _say_from_thread(self, text: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the engine has been closed
+            self._loop.call_soon_threadsafe(self.journal.troubled, text)
 
     def _written(self, key: tuple[str, str], name: str) -> None:
         self.journal.put("actions", key, output_file=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,22 @@ def test_who_fails_to_listen_hurts_no_run(
     assert run.outputs() == ("xxxx",)
     assert heard == ["run"]
     assert "TypeError: cannot listen" in capfd.readouterr().err
+
+
+def test_values_of_older_runs_make_room_and_that_is_said(
+    cell: Any, state: Path, until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flyte_jupyter.engine.retention.MOST", 7 << 20)
+    book = cell("""
+        @env.task
+        def big(x: int) -> bytes:
+            return bytes(x)
+    """)
+    runs = []
+    for _ in range(3):
+        runs.append(flyte.run(book.big, 3 << 20).wait())
+        folder = state / "values" / runs[-1].name
+        until(lambda folder=folder: list(folder.glob("*.value")))
+    assert not (state / "values" / runs[0].name).exists()
+    notes = notes_of(flyte.run(book.big, 1).wait())
+    assert any("Large values of older runs were removed" in note for note in notes), notes
