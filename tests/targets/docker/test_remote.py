@@ -358,14 +358,14 @@ def test_a_kernel_that_is_silent_for_long_is_gone(
     book: Any, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ByAttachment, "arguments", ("1",))
-    monkeypatch.setattr("flyte_jupyter.targets.docker.attached.PULSE_SECONDS", 0.2)
+    monkeypatch.setattr("flyte_jupyter.targets.attachment.PULSE_SECONDS", 0.2)
     cell = book(WAITS)
     run = flyte.run(cell.waits)
     printed(run, "waits")
     over = threading.Event()
     run.subscribe(lambda event: event.kind == "end" and over.set())
     assert not over.wait(2), run.error  # signs of life have come
-    monkeypatch.setattr("flyte_jupyter.targets.docker.attached.PULSE_SECONDS", 600.0)
+    monkeypatch.setattr("flyte_jupyter.targets.attachment.PULSE_SECONDS", 600.0)
     with pytest.raises(flyte.errors.RuntimeSystemError):
         run.outputs()
 
