@@ -15,9 +15,10 @@ from flyte_jupyter.targets.docker import launch
 from flyte_jupyter.targets.docker.containers import Container
 from flyte_jupyter.targets.docker.events import Events
 from flyte_jupyter.targets.docker.gate import Arrival
-from flyte_jupyter.targets.docker.janitor import Janitor
+from flyte_jupyter.targets.docker.janitor import janitor
 from flyte_jupyter.targets.docker.network import Holder, Namespaces
 from flyte_jupyter.targets.docker.ways import ByAttachment, ByGate, Ticket, Way
+from flyte_jupyter.targets.janitor import Janitor
 from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.targets.runtime import guest_runtime, is_compiled, note_compiled
 
@@ -74,7 +75,7 @@ class Fleet:
             await asyncio.to_thread(self._events.listen)
         except OSError as error:
             raise self._explained(error, "") from None
-        self._janitor = Janitor(self._daemon.endpoint, self._way.folders)
+        self._janitor = janitor(self._daemon.endpoint, self._way.folders)
         self._spawn(self._call(self._launcher.clear))
 
     def take_in(self, image: ContainerImage) -> None:
