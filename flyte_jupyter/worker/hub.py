@@ -1,0 +1,239 @@
+"""The hub of a session in a cluster: pods dial it, the kernel reaches it through the API server.
+
+A pod shows that it is the one that it says it is, gets the guest's rooms, and has a stream to the
+kernel from then on. Where the kernel's connection is cut, the hub keeps what is on its way until
+the kernel is back. A kernel that stays away for long is gone: the hub ends, and so do the pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import os
+import socket
+import sys
+import time
+from typing import Dict, Optional
+
+from flyte_jupyter.errors import ProtocolError
+from flyte_jupyter.wire.link import (
+    ARRIVED,
+    BLOB,
+    BLOB_END,
+    BLOB_PART,
+    BYE,
+    BYTES,
+    END,
+    MOST,
+    PART,
+    Messages,
+    message,
+    proof,
+)
+
+__all__ = ["Hub", "main"]
+
+# Seconds for who has connected to say who it is.
+HELLO = 30.0
+BLOBS = "/tmp/blobs"
+
+
+class Blob:
+    """Something that the kernel brings once, and pods fetch: the packages of an image, say.
+
+    Args:
+        name: what it is asked for by.
+    """
+
+    def __init__(self, name: str) -> None:
+        os.makedirs(BLOBS, exist_ok=True)
+        self.path = os.path.join(BLOBS, name)
+        self.file = open(self.path, "wb")  # noqa: SIM115, closed at its end
+        self.whole = asyncio.Event()
+
+    def end(self) -> None:
+        """Let pods have it."""
+        self.file.close()
+        self.whole.set()
+
+
+class Hub:
+    """Joins the streams of pods into the one link to the kernel.
+
+    Args:
+        key: the session's; each pod has one of its own that is made from it.
+        rooms: the guest's rooms, as the kernel has packed them.
+        patience: seconds without the kernel after which it counts as gone.
+    """
+
+    def __init__(self, key: bytes, rooms: bytes, patience: float) -> None:
+        self._key = key
+        self._rooms = rooms
+        self._patience = patience
+        self._name = os.urandom(8).hex()
+        self._messages = Messages()
+        self._kernel: Optional[asyncio.StreamWriter] = None
+        self._pods: Dict[int, asyncio.StreamWriter] = {}
+        self._blobs: Dict[str, Blob] = {}
+        self._coming: Dict[int, Blob] = {}
+        self._more = asyncio.Event()
+        self._over = asyncio.Event()
+        self._count = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._heard = time.monotonic()
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve until the kernel has ended the session or is gone; every pod ends with this."""
+        server = await asyncio.start_server(self._met, sock=listener)
+        async with server:
+            while not self._over.is_set():
+                left = self._heard + self._patience - time.monotonic()
+                if left <= 0:
+                    return
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), left)
+
+    async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonce = os.urandom(16).hex()
+        try:
+            writer.write(f"hub {self._name} {nonce}\n".encode())
+            line = await asyncio.wait_for(reader.readline(), HELLO)
+            kind, *rest = line.decode("ascii", "replace").split()
+            if kind == "kernel":
+                await self._serve_kernel(reader, writer, nonce, *rest)
+            elif kind == "pod":
+                await self._serve_pod(reader, writer, nonce, *rest)
+        except (TimeoutError, OSError, ValueError, TypeError, ProtocolError) as error:
+            print(f"A connection ended: {type(error).__name__}: {error}", file=sys.stderr)
+        finally:
+            writer.close()
+
+    async def _serve_kernel(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        nonce: str,
+        shown: str,
+        taken: str,
+    ) -> None:
+        if not hmac.compare_digest(shown, proof(self._key, "kernel", nonce)):
+            raise ProtocolError("That is not the kernel of this session.")
+        if self._kernel is not None:
+            self._kernel.close()
+        self._kernel = writer
+        self._heard = time.monotonic()
+        again = list(self._messages.again(int(taken)))
+        writer.write(f"taken {self._messages.taken}\n".encode())
+        for one in again:
+            writer.write(one)
+        try:
+            while self._kernel is writer:
+                data = await reader.read(PART)
+                if not data:
+                    return
+                self._heard = time.monotonic()
+                for kind, number, payload in self._messages.feed(data):
+                    self._carry(kind, number, payload)
+                writer.write(self._messages.news())
+                if self._messages.waiting < MOST:
+                    self._room.set()
+        finally:
+            if self._kernel is writer:
+                self._kernel = None
+
+    def _carry(self, kind: bytes, number: int, payload: bytes) -> None:
+        if kind == BYE:
+            self._over.set()
+            return
+        if kind in (BLOB, BLOB_PART, BLOB_END):
+            self._take(kind, number, payload)
+            return
+        pod = self._pods.get(number)
+        if pod is None:
+            return  # it has ended, and the kernel is about to hear of it
+        if kind == BYTES:
+            pod.write(payload)
+        elif kind == END:
+            pod.close()
+
+    def _take(self, kind: bytes, number: int, payload: bytes) -> None:
+        if kind == BLOB:
+            name = os.path.basename(payload.decode())
+            self._blobs[name] = self._coming[number] = Blob(name)
+            self._more.set()
+        elif kind == BLOB_PART:
+            self._coming[number].file.write(payload)
+        else:
+            self._coming.pop(number).end()
+
+    async def _send_blob(self, name: str, writer: asyncio.StreamWriter) -> None:
+        """Send a blob once it is whole."""
+        while name not in self._blobs:
+            self._more.clear()
+            await self._more.wait()
+        blob = self._blobs[name]
+        await blob.whole.wait()
+        writer.write(os.path.getsize(blob.path).to_bytes(8, "big"))
+        with open(blob.path, "rb") as file:
+            while True:
+                data = file.read(1 << 20)
+                if not data:
+                    return
+                writer.write(data)
+                await writer.drain()
+
+    async def _serve_pod(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        nonce: str,
+        name: str,
+        shown: str,
+        *blobs: str,
+    ) -> None:
+        own = proof(self._key, "pod", name)
+        if not hmac.compare_digest(shown, proof(own.encode(), "pod", nonce)):
+            raise ProtocolError(f"{name} has not the key of that pod.")
+        writer.write(len(self._rooms).to_bytes(4, "big") + self._rooms)
+        for blob in blobs:
+            await self._send_blob(blob, writer)
+        self._count += 1
+        number = self._count
+        self._pods[number] = writer
+        self._tell(ARRIVED, number, name.encode())
+        try:
+            while True:
+                await self._room.wait()
+                data = await reader.read(PART)
+                if not data:
+                    return
+                self._tell(BYTES, number, data)
+        finally:
+            del self._pods[number]
+            self._tell(END, number)
+
+    def _tell(self, kind: bytes, number: int, data: bytes = b"") -> None:
+        one = self._messages.sent(message(kind, number, data))
+        if self._messages.waiting >= MOST:
+            self._room.clear()
+        if self._kernel is not None:
+            self._kernel.write(one)
+
+
+def main(listener: socket.socket, key: str, rooms: bytes, patience: float) -> None:
+    """Be the hub until the kernel is gone.
+
+    Args:
+        listener: the socket that the first program has listened on.
+        key: the session's, in hexadecimal digits.
+        rooms: the guest's rooms, as they came.
+        patience: seconds without the kernel after which it counts as gone.
+    """
+
+    async def serve() -> None:
+        await Hub(bytes.fromhex(key), rooms, patience).serve(listener)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve())
