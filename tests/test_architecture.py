@@ -21,6 +21,7 @@ ROOMS = (
     "worker",
     "store",
     "daemon",
+    "cluster",
     "images",
     "diagnose",
     "targets",
