@@ -112,7 +112,7 @@ class Carrier:
         hand = self._pool.ready(shelf)
         if hand is None:
             try:
-                hand = await self._pool.take(shelf)
+                hand = await self._pool.take(shelf, partial(action.enter, Phase.WAITING))
             except Exception as error:
                 self.leave(action, claim)
                 return failure_of(error)

@@ -101,7 +101,8 @@ class Plans:
 
     def _make(self, task: str, settings: Settings, group: str) -> Plan:
         timeout = settings.timeout or Timeout()
-        need = need_of(settings, self._admission.has)
+        # where the target itself admits, nothing is counted here
+        need = need_of(settings, self._admission.has) if self._target.admits else Need()
         text = json.dumps(to_plain(settings), sort_keys=True)
         refusal = self._admission.check(task, need) if self._target.admits else None
         return Plan(
@@ -152,6 +153,13 @@ class Plans:
         )
         if not self._target.confines:
             return request
+        if not self._target.admits:
+            request = replace(
+                request,
+                queue=settings.queue,
+                service_account=settings.service_account,
+                pod_template=settings.pod_template,
+            )
         return replace(
             request,
             resources=resources,

@@ -121,6 +121,7 @@ class Shelf:
     waiters: deque[asyncio.Future[Hand]] = field(default_factory=deque)
     modules: dict[str, None] = field(default_factory=dict)
     restocking: bool = False
+    told: list[Callable[[str], None]] = field(default_factory=list)
     uses: deque[float] = field(default_factory=lambda: deque(maxlen=8))
 
 
@@ -173,12 +174,23 @@ class WorkerPool:
                 return hand
         return None
 
-    async def take(self, shelf: Shelf) -> Hand:
+    async def take(self, shelf: Shelf, told: Callable[[str], None]) -> Hand:
         """Return a worker, a new one if need be.
+
+        Args:
+            shelf: where it stands.
+            told: called with what a worker that is being started waits for, as that changes.
 
         Raises:
             TargetError: it cannot be started.
         """
+        shelf.told.append(told)
+        try:
+            return await self._take(shelf)
+        finally:
+            shelf.told.remove(told)
+
+    async def _take(self, shelf: Shelf) -> Hand:
         if shelf.policy is None:
             fresh: asyncio.Future[Hand] = self._loop.create_future()
             shelf.waiters.append(fresh)
@@ -238,7 +250,7 @@ class WorkerPool:
             if waiter.done():
                 continue
             try:
-                waiter.set_result(await self.take(shelf))
+                waiter.set_result(await self._take(shelf))
             except Exception as error:
                 if not waiter.done():
                     waiter.set_exception(error)
@@ -258,7 +270,12 @@ class WorkerPool:
     async def _start(self, shelf: Shelf) -> Hand:
         hand = Hand(shelf, self._frames, self._turn)
         hand.on_lost = self._lost
-        worker = await self._target.start(shelf.request, tuple(shelf.modules))
+
+        def waits(text: str) -> None:
+            for told in shelf.told:
+                told(text)
+
+        worker = await self._target.start(shelf.request, tuple(shelf.modules), waits)
         hand.worker = worker
         self._hands.add(hand)
         try:
@@ -289,8 +306,8 @@ class WorkerPool:
 
     def _restock(self, shelf: Shelf) -> None:
         shelf.restocking = False
-        if self._closed or shelf.request.devices:
-            return  # an idle worker must not hold an accelerator
+        if self._closed or not self._target.may_idle(shelf.request):
+            return
         recent = sum(1 for at in shelf.uses if time.monotonic() - at < STANDBY_TTL)
         self._fill(shelf, min(self._target.spare, recent))
 
@@ -326,7 +343,7 @@ class WorkerPool:
         waiter = _first_waiting(shelf)
         if waiter is not None:
             waiter.set_result(hand)
-        elif shelf.request.devices:
+        elif not self._target.may_idle(shelf.request):
             hand.dismiss()
         else:
             hand.since = time.monotonic()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flyte_jupyter.diagnose import ExitRecord
 from flyte_jupyter.spec import Image, Resources, Settings
+from flyte_jupyter.spec.pod import PodTemplate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +100,9 @@ class StartRequest:
         network: whether the worker may reach the network, likewise.
         secret_files: whether secrets are laid in files before a call, likewise.
         group: the environment, where its workers share something that others must not.
+        queue: where the target itself says who may start, the queue for that; so for the next.
+        service_account: account that it runs under.
+        pod_template: what its pod has beyond that.
     """
 
     prepared: Prepared
@@ -111,6 +115,9 @@ class StartRequest:
     network: bool = True
     secret_files: bool = False
     group: str = ""
+    queue: str | None = None
+    service_account: str | None = None
+    pod_template: PodTemplate | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +217,21 @@ class Target(Protocol):
             ImageBuildError: it cannot be made so; the message says why and what to do.
         """
 
-    async def start(self, request: StartRequest, preload: tuple[str, ...] = ()) -> Worker:
+    def may_idle(self, request: StartRequest) -> bool:
+        """Say whether a worker may be started ahead of its call: it holds what it asks for."""
+
+    async def start(
+        self,
+        request: StartRequest,
+        preload: tuple[str, ...] = (),
+        waits: Callable[[str], None] = lambda _: None,
+    ) -> Worker:
         """Start a worker.
 
         Args:
             request: what it needs.
             preload: modules that it may import while it waits for work.
+            waits: called with what it waits for before it can start, each time that this changes.
 
         Raises:
             TargetError: it cannot be started.

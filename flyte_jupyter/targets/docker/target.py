@@ -138,12 +138,22 @@ class DockerTarget:
         self._prepared[settings.image] = prepared
         return prepared
 
-    async def start(self, request: StartRequest, preload: tuple[str, ...] = ()) -> Container:
+    def may_idle(self, request: StartRequest) -> bool:
+        """Say whether a worker may wait for its call: not while it holds an accelerator."""
+        return not request.devices
+
+    async def start(
+        self,
+        request: StartRequest,
+        preload: tuple[str, ...] = (),
+        waits: Callable[[str], None] = lambda _: None,
+    ) -> Container:
         """Start a container for one worker.
 
         Raises:
             TargetError: it cannot be started.
         """
+        del waits
         fleet = await self._met_fleet()
         try:
             return await fleet.start(self._made[request.prepared.key], request, preload)

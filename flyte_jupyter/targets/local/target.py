@@ -124,12 +124,22 @@ class LocalTarget:
         self._prepared[settings.image] = prepared
         return prepared
 
-    async def start(self, request: StartRequest, preload: tuple[str, ...] = ()) -> LocalWorker:
+    def may_idle(self, request: StartRequest) -> bool:
+        """Say whether a worker may wait for its call: not while it holds an accelerator."""
+        return not request.devices
+
+    async def start(
+        self,
+        request: StartRequest,
+        preload: tuple[str, ...] = (),
+        waits: Callable[[str], None] = lambda _: None,
+    ) -> LocalWorker:
         """Start a process for one worker.
 
         Raises:
             TargetError: the interpreter cannot be started.
         """
+        del waits
         environ = {**self._environ, **dict(request.prepared.environ), **dict(request.environ)}
         if request.devices is not None:
             environ["CUDA_VISIBLE_DEVICES"] = ",".join(request.devices)
