@@ -63,6 +63,8 @@ def init(
         project: folder that the names of runs and deployments belong to.
         options: of the target; ``docker`` has ``host`` (the address of an engine) and ``context``
             (one of ``docker context ls``). Without them the engine is found as by ``docker``.
+            ``kubernetes`` has ``context``, ``namespace`` and ``kubeconfig`` (path of a file);
+            without them it is found as by ``kubectl``.
 
     Raises:
         TargetError: there is no such target, or it has no such option.

@@ -167,7 +167,25 @@ def _engine(facts: Facts) -> BaseRuntimeError:
     )
 
 
+def _hub(facts: Facts) -> BaseRuntimeError:
+    return RuntimeSystemError(
+        "HubLost",
+        f"The hub of the session in the cluster was lost while {facts.task} ran, and its pod ended "
+        "with it.",
+        evidence=_evidence(facts),
+        remedy="Run it again: the session has a new hub; what returned before is kept.",
+    )
+
+
 def _removed(facts: Facts) -> BaseRuntimeError:
+    if facts.target == "kubernetes":
+        return RuntimeSystemError(
+            "PodRemoved",
+            f"The pod of {facts.task} was removed from outside while the task ran.",
+            evidence=_evidence(facts),
+            remedy="Run it again; kubectl delete, an eviction, a drained or a lost node do that. "
+            "retries= repeats it by itself.",
+        )
     return RuntimeSystemError(
         "ContainerRemoved",
         f"The container of {facts.task} was removed from outside while the task ran.",
@@ -328,6 +346,7 @@ Row = tuple[Callable[[Facts], bool], Callable[[Facts], BaseRuntimeError]]
 
 CAUSES: tuple[Row, ...] = (
     (_by("engine"), _engine),
+    (_by("hub"), _hub),
     (_no_memory, _out_of_memory),
     (_by("deadline"), _deadline),
     (_by("supervisor"), _supervisor),

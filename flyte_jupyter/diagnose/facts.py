@@ -36,8 +36,9 @@ class ExitRecord:
         signal: number of the signal that ended it.
         cause: why it was ended, if that is known: ``"memory"`` or ``"deadline"`` by its first
             process for that, ``"supervisor"`` if that process itself was lost, ``"engine"`` if the
-            engine of its container was lost or restarted, ``"removed"`` if its container was
-            removed from outside, ``"stream"`` if it lived and its stream ended.
+            engine of its container was lost or restarted, ``"hub"`` if that of its session in a
+            cluster was, ``"removed"`` if its container or pod was removed from outside,
+            ``"stream"`` if it lived and its stream ended.
         peak_memory: bytes.
         cpu_seconds: user and system time of the worker and what it waited for.
         words: the last that the worker wrote and could not send itself; if what watches it was

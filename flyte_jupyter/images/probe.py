@@ -16,7 +16,7 @@ from flyte_jupyter.spec.hashing import digest
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon
 
-__all__ = ["OLDEST", "Distribution", "Probe", "Probes"]
+__all__ = ["QUESTION", "Distribution", "Probe", "Probes", "read_answer"]
 
 OLDEST = (3, 9)
 # changed when the question is another one
@@ -32,7 +32,8 @@ PROGRAMS = (
 )
 SEEN = "/opt/flyte_jupyter/seen"
 MEMORY = 512 * 2**20
-# understood by every Python since 2.7, so that an old one can say how old it is
+#: Program that tells what an image has; its argument is a file that it may see.
+#: Every Python since 2.7 understands it, so that an old one can say how old it is.
 QUESTION = r"""
 import json, os, sys
 said = {"python": sys.executable, "version": list(sys.version_info[:3])}
@@ -207,20 +208,37 @@ def _answer(daemon: Daemon, image: str, name: str, nonce: str) -> Mapping[str, A
                 remedy="Take an image for this architecture, or build one with "
                 f"platform={daemon.platform!r}.",
             ) from None
-        for line in output.splitlines():
-            if line.startswith("<<") and line.endswith(">>"):
-                return dict(json.loads(line[2:-2]))
-        raise ImageBuildError(
-            f"The Python of the image {name!r} does not start.",
-            evidence=output.splitlines()[-10:],
-            remedy=f"Try it: docker run --rm --entrypoint {program} {name} --version",
-        )
+        return _said(output, name, program)
     raise ImageBuildError(
         f"The image {name!r} has no Python, which a task needs.",
         evidence=(f"looked for: {', '.join(PROGRAMS)}",),
         remedy="Take an image with Python 3.9 or later, such as python:3.12-slim, or add it: "
         f"Image.from_base({name!r}).with_apt_packages('python3').",
     )
+
+
+def _said(output: str, name: str, program: str) -> Mapping[str, Any]:
+    for line in output.splitlines():
+        if line.startswith("<<") and line.endswith(">>"):
+            return dict(json.loads(line[2:-2]))
+    raise ImageBuildError(
+        f"The Python of the image {name!r} does not start.",
+        evidence=output.splitlines()[-10:],
+        remedy=f"Try it: docker run --rm --entrypoint {program} {name} --version",
+    )
+
+
+def read_answer(output: str, name: str) -> Probe:
+    """Return what an image has, from what :data:`QUESTION` has printed in it.
+
+    Args:
+        output: all that was printed.
+        name: the image as the user named it.
+
+    Raises:
+        ImageBuildError: no task can run in it.
+    """
+    return _checked(_said(output, name, "python3"), name)
 
 
 class _NoProgramError(Exception):

@@ -64,11 +64,13 @@ class TargetRow:
 
     Args:
         make: makes one, from the options that ``flyte.init`` was given for it.
-        options: the names of these; each names a place, so that only one can be given.
+        options: the names of these.
+        either: those that say the same in other ways, so that only one can be given.
     """
 
     make: Callable[[Mapping[str, Any]], Target]
     options: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
 
 
 def _local(options: Mapping[str, Any]) -> Target:
@@ -84,9 +86,16 @@ def _docker(options: Mapping[str, Any]) -> Target:
     return DockerTarget(options)
 
 
+def _kubernetes(options: Mapping[str, Any]) -> Target:
+    from flyte_jupyter.targets.kubernetes import KubernetesTarget
+
+    return KubernetesTarget(options)
+
+
 TARGETS: dict[str, TargetRow] = {
     "local": TargetRow(_local),
-    "docker": TargetRow(_docker, ("host", "context")),
+    "docker": TargetRow(_docker, ("host", "context"), ("host", "context")),
+    "kubernetes": TargetRow(_kubernetes, ("context", "namespace", "kubeconfig")),
 }
 
 # each with the options that it was made with
@@ -157,7 +166,8 @@ def check_options(target: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TargetError: the target has no such option, or takes it in another form.
     """
-    known = TARGETS[check_target(target)].options
+    row = TARGETS[check_target(target)]
+    known = row.options
     for name, value in options.items():
         if name not in known:
             raise TargetError(
@@ -166,8 +176,9 @@ def check_options(target: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise TargetError(f"{name}={value!r} is no name; give a string.")
     given = {name: value for name, value in options.items() if value is not None}
-    if len(given) > 1:
-        both = " and ".join(f"{name}=" for name in given)
+    said = [name for name in given if name in row.either]
+    if len(said) > 1:
+        both = " and ".join(f"{name}=" for name in said)
         raise TargetError(f"{both} both say where {target} is; give one.")
     return given
 

@@ -12,6 +12,7 @@ from flyte_jupyter.spec import GPU, Device, Resources, Settings
 from flyte_jupyter.targets.docker import capabilities as on_docker
 from flyte_jupyter.targets.docker.capabilities import capabilities
 from flyte_jupyter.targets.docker.facts import EngineFacts
+from flyte_jupyter.targets.kubernetes import capabilities as on_kubernetes
 from flyte_jupyter.targets.local import capabilities as on_local
 from flyte_jupyter.targets.protocol import Honour
 
@@ -20,7 +21,9 @@ GIB = 1 << 30
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("target", [on_local, on_docker], ids=["local", "docker"])
+@pytest.mark.parametrize(
+    "target", [on_local, on_docker, on_kubernetes], ids=["local", "docker", "kubernetes"]
+)
 def test_every_field_is_spoken_for_on_every_target(target: Any, name: str) -> None:
     assert name in target.FIELDS or name in ("image", "resources")
 

@@ -1,0 +1,164 @@
+"""The first programs of a hub and of a pod, and what both unpack: the guest's rooms."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import marshal
+import struct
+import zlib
+from pathlib import Path
+
+from flyte_jupyter.images.packages import PACKAGES
+from flyte_jupyter.targets.runtime import guest_runtime
+
+__all__ = ["FILES", "HUB", "KEY", "POD", "PORT", "ROOM", "packed_rooms"]
+
+PORT = 8470
+#: Where a pod has what is not its image's own.
+ROOM = "/opt/flyte_jupyter"
+FILES = f"{ROOM}/files"
+#: The variable that the key travels in; user code does not see it.
+KEY = "FLYTE_JUPYTER_KEY"
+
+_COMMON = """\
+import hashlib, hmac, os, socket, struct, sys, time, zlib
+def take(peer, size):
+    data = bytearray()
+    while len(data) < size:
+        part = peer.recv(min(1 << 20, size - len(data)))
+        if not part:
+            raise OSError("the connection has ended")
+        data += part
+    return bytes(data)
+def line(peer):
+    text = b""
+    while not text.endswith(b"\\n"):
+        text += take(peer, 1)
+    return text.decode("ascii").split()
+def shown(key, *words):
+    return hmac.new(key, "\\0".join(words).encode(), hashlib.sha256).hexdigest()
+def settle(rooms):
+    home, text, at = "/tmp/.flyte_jupyter", zlib.decompress(rooms), 0
+    while at < len(text):
+        name, size = struct.unpack_from(">HI", text, at)
+        at += 6
+        path = os.path.join(home, text[at : at + name].decode())
+        at += name
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(text[at : at + size])
+        at += size
+    sys.path[:] = [home] + [place for place in sys.path if place]
+key = os.environ.pop("FLYTE_JUPYTER_KEY")
+"""
+
+# Takes the rooms from who knows the key of the session, and becomes the hub.
+HUB = f"""{_COMMON}
+both = socket.has_dualstack_ipv6()
+listener = socket.create_server(
+    ("", {PORT}), backlog=512, dualstack_ipv6=both,
+    family=socket.AF_INET6 if both else socket.AF_INET,
+)
+while True:
+    peer, _ = listener.accept()
+    peer.settimeout(30)
+    nonce = os.urandom(16).hex()
+    try:
+        peer.sendall(f"boot - {{nonce}}\\n".encode())
+        kind, proof, size = line(peer)
+        right = shown(bytes.fromhex(key), "rooms", nonce)
+        if kind == "rooms" and hmac.compare_digest(proof, right):
+            rooms = take(peer, int(size))
+            break
+    except (OSError, ValueError) as error:
+        print("A connection ended:", error, file=sys.stderr)
+    peer.close()
+settle(rooms)
+from flyte_jupyter.worker.hub import main
+peer.sendall(b"ready\\n")
+peer.close()
+main(listener, key, rooms, float(sys.argv[1]))
+"""
+
+# Dials the hub until it is there, unpacks what the image lacks, and serves one body.
+POD = f"""{_COMMON}
+def unpack(peer):
+    import tarfile
+    size, path = int.from_bytes(take(peer, 8), "big"), "/tmp/.flyte_jupyter-blob"
+    with open(path, "wb") as file:
+        while size:
+            part = take(peer, min(size, 1 << 20))
+            size -= len(part)
+            file.write(part)
+    with tarfile.open(path) as archive:
+        if hasattr(tarfile, "tar_filter"):
+            archive.extraction_filter = tarfile.tar_filter
+        archive.extractall("{ROOM}")
+    os.remove(path)
+def find_packages(home):
+    import site
+    own = list(sys.path)
+    site.addsitedir(home, set())
+    new = sys.path[len(own):]
+    at = [i for i, p in enumerate(own) if p.endswith("-packages")] or [len(own)]
+    sys.path[:] = own[:at[0]] + new + own[at[0]:]
+    for name, place in (("PATH", home + "/bin"), ("PYTHONPATH", home)):
+        os.environ[name] = ":".join(filter(None, (place, os.environ.get(name))))
+address, name, patience, limit = sys.argv[1], sys.argv[2], sys.argv[3], time.monotonic() + 60
+blobs = sys.argv[4:]
+while True:
+    try:
+        hub = socket.create_connection((address, {PORT}), 10)
+        kind, _, nonce = line(hub)
+        if kind == "hub":
+            words = ["pod", name, shown(key.encode(), "pod", nonce), *blobs]
+            hub.sendall((" ".join(words) + "\\n").encode())
+            rooms = take(hub, int.from_bytes(take(hub, 4), "big"))
+            break
+        problem = "it is still starting"
+        hub.close()
+    except (OSError, ValueError) as error:
+        problem = error
+    if time.monotonic() > limit:
+        sys.exit(f"The hub of the session at {{address}} cannot be reached: {{problem}}")
+    time.sleep(0.2)
+hub.settimeout(None)
+for _ in blobs:
+    unpack(hub)
+if os.path.isdir("{PACKAGES}"):
+    find_packages("{PACKAGES}")
+settle(rooms)
+from flyte_jupyter.worker.dialled import main
+main(hub, float(patience))
+"""
+
+
+@functools.cache
+def packed_rooms() -> bytes:
+    """Return the guest's rooms in one piece, with bytecode for the kernel's own Python version.
+
+    Raises:
+        OSError: the cache folder cannot be written.
+    """
+    folder = Path(guest_runtime())
+    parts: list[bytes] = []
+
+    def add(name: str, data: bytes) -> None:
+        encoded = name.encode()
+        parts.append(struct.pack(">HI", len(encoded), len(data)) + encoded + data)
+
+    for path in sorted(folder.rglob("*.py")):
+        source = path.read_bytes()
+        name = str(path.relative_to(folder))
+        add(name, source)
+        cached = importlib.util.cache_from_source(name)
+        add(cached, _bytecode(source, name))
+    return zlib.compress(b"".join(parts), 6)
+
+
+def _bytecode(source: bytes, name: str) -> bytes:
+    """Return what Python keeps of a module, in the form that is not compared with the source."""
+    code = compile(source, f"/tmp/.flyte_jupyter/{name}", "exec", dont_inherit=True)
+    head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
+    return head + importlib.util.source_hash(source) + marshal.dumps(code)

@@ -1,0 +1,67 @@
+"""What a pod makes of each field; the one source of what is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flyte_jupyter.spec import Settings
+from flyte_jupyter.targets.fields import HONOURED, honoured, ignored
+from flyte_jupyter.targets.protocol import Capability, Honour
+
+__all__ = ["capabilities"]
+
+FIELDS: Mapping[str, Callable[[Any], Capability]] = {
+    "cache": lambda cache: (
+        Capability(Honour.IGNORED, "results are made anew; no earlier one is taken")
+        if cache.enabled
+        else HONOURED
+    ),
+    "description": honoured,
+    "docs": honoured,
+    "entrypoint": honoured,
+    "env_vars": honoured,
+    "image": honoured,
+    "include": honoured,
+    "interruptible": ignored("nodes that can be taken away are named in pod_template"),
+    "max_inline_io_bytes": honoured,
+    "network": lambda wanted: (
+        HONOURED
+        if wanted
+        else Capability(Honour.IGNORED, "what a pod may reach is for the cluster's policies to say")
+    ),
+    "pod_template": lambda template: (
+        Capability(Honour.IGNORED, "a template is taken by value, not by its name in the cluster")
+        if isinstance(template, str)
+        else HONOURED
+    ),
+    "queue": honoured,
+    "report": ignored("no report is made"),
+    "retries": honoured,
+    "reusable": honoured,
+    "secrets": honoured,
+    "service_account": honoured,
+    "short_name": honoured,
+    "target": honoured,
+    "timeout": honoured,
+}
+PARTS = ("cpu_request", "cpu_limit", "memory_limit", "disk_bytes", "shm_bytes", "device")
+NAMES = ("cpu", "cpu limit", "memory", "disk", "shm", "gpu")
+
+
+def capabilities(settings: Settings) -> dict[str, Capability]:
+    """Return what becomes of every field that is set, parts of resources by name.
+
+    Args:
+        settings: what is in force.
+    """
+    table = {name: FIELDS[name](value) for name, value in settings.given() if name in FIELDS}
+    if settings.resources is not None:
+        for part, name in zip(PARTS, NAMES, strict=True):
+            if getattr(settings.resources, part) is not None:
+                table[name] = HONOURED
+        device = settings.resources.device
+        if device is not None and (device.device or device.partition):
+            note = "the type is not looked for yet; any accelerator of its family is given"
+            table["gpu"] = Capability(Honour.APPROXIMATED, note)
+    return table

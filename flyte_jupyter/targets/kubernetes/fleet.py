@@ -1,0 +1,366 @@
+"""All that one kernel has in one cluster: the session's hub, and a pod for each worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from flyte_jupyter.cluster.api import Api, ApiError, Watch
+from flyte_jupyter.cluster.connect import Cluster
+from flyte_jupyter.errors import FlyteError, TargetError
+from flyte_jupyter.images.probe import QUESTION, Probe, read_answer
+from flyte_jupyter.store.owners import owner
+from flyte_jupyter.targets.janitor import Janitor
+from flyte_jupyter.targets.kubernetes import manifest
+from flyte_jupyter.targets.kubernetes.boot import FILES
+from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
+from flyte_jupyter.targets.kubernetes.link import Link, Stream
+from flyte_jupyter.targets.kubernetes.pod import Pod
+from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
+from flyte_jupyter.targets.protocol import StartRequest
+from flyte_jupyter.wire.link import proof
+
+__all__ = ["Fleet"]
+
+SCRATCH = "/tmp/task"
+AT_ONCE = 8
+# Removes the session of a killed kernel sooner than the cluster would.
+TIDY = """\
+from flyte_jupyter.cluster.api import Api, ApiError
+from flyte_jupyter.cluster.connect import connect
+
+until = time.monotonic() + 60
+while time.monotonic() < until:
+    try:
+        Api(connect(told["options"])).call("DELETE", told["job"], told["how"])
+    except ApiError as error:
+        if error.status < 500:
+            break
+    except Exception:
+        pass
+    time.sleep(1)
+"""
+HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+LEAVING = 8.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+# What a pod waits for is looked at again after so many seconds, though nothing was told.
+LOOK = 5.0
+
+
+class Fleet:
+    """The pods of one kernel.
+
+    Args:
+        cluster: where.
+        image: of the hub.
+        options: what the cluster was found by.
+    """
+
+    def __init__(self, cluster: Cluster, image: str, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self._janitor: Janitor | None = None
+        self._loop = asyncio.get_running_loop()
+        self._cluster = cluster
+        self._image = image
+        self._api = Api(cluster)
+        self._calls = ThreadPoolExecutor(AT_ONCE, "flyte-kubernetes")
+        self._key = secrets.token_bytes(32)
+        self._session = {"name": f"flyte-{secrets.token_hex(4)}", "uid": ""}
+        self._base = f"/api/v1/namespaces/{cluster.namespace}/pods"
+        self._jobs = f"/apis/batch/v1/namespaces/{cluster.namespace}/jobs"
+        self._pods: dict[str, Pod] = {}
+        self._numbers = count(1)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._hub: dict[str, Any] = {}
+        self._hub_changed = asyncio.Event()
+        self._link = Link(cluster, self._key, self._hub_pod, self._arrived, self._hub_lost)
+        self._brought: dict[str, asyncio.Task[None]] = {}
+        self._watch: Watch | None = None
+        self._closed = False
+
+    # the session
+
+    async def open(self) -> None:
+        """Make the hub, and wait until it is reached.
+
+        Raises:
+            TargetError: the cluster refuses, or the hub does not run there.
+        """
+        began = time.monotonic()
+        job = manifest.hub_job(self._session["name"], self._image, self._key.hex(), owner())
+        made = await self._asked("the hub of the session", "POST", self._jobs, job)
+        self._session["uid"] = made["metadata"]["uid"]
+        job_path = f"{self._jobs}/{self._session['name']}"
+        self._janitor = Janitor(TIDY, {"options": self._options, "job": job_path, "how": HOW})
+        threading.Thread(target=self._listen, name="flyte-kubernetes-watch", daemon=True).start()
+        self._link.begin()
+        try:
+            while not self._link.open.done():
+                problem = trouble("The hub of the session", self._hub.get("status") or {}, began)
+                if problem is not None:
+                    raise problem
+                await _either(self._link.open, self._hub_changed)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _hub_pod(self) -> str:
+        """Return the name of the hub's pod, once it runs."""
+        while (self._hub.get("status") or {}).get("phase") != "Running":
+            self._hub_changed.clear()
+            await self._hub_changed.wait()
+        return str(self._hub["metadata"]["name"])
+
+    # workers
+
+    async def start(
+        self,
+        image: ClusterImage,
+        request: StartRequest,
+        preload: tuple[str, ...],
+        waits: Callable[[str], None],
+    ) -> Pod:
+        """Make a pod and wait until its first process is there.
+
+        Args:
+            image: what it runs.
+            request: what it needs.
+            preload: modules to import while it waits.
+            waits: called with what it waits for, each time that this changes.
+
+        Raises:
+            TargetError: the cluster refuses it, or it will never run.
+        """
+        name = f"{self._session['name']}-{next(self._numbers)}"
+        pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
+        began = time.monotonic()
+        await self._hub_pod()
+        for blob in image.blobs:
+            await self._bring(*blob)
+        body = manifest.worker_pod(
+            name,
+            self._session,
+            image.reference,
+            str(self._hub["status"]["podIP"]),
+            proof(self._key, "pod", name),
+            request,
+            [name for name, _, _ in image.blobs],
+        )
+        try:
+            await self._asked(f"the pod {name}", "POST", self._base, body)
+            stream = await self._arrival(pod, began, waits)
+        except BaseException:
+            pod.kill()
+            raise
+        pod.begin(
+            stream,
+            {
+                "folder": image.workdir or SCRATCH,
+                "environ": None,
+                "concurrency": request.concurrency,
+                "preload": list(preload),
+                "files": FILES if image.files else "",
+                "ahead": True,
+            },
+        )
+        return pod
+
+    async def _bring(self, name: str, folder: Path, place: str) -> None:
+        """Have the hub hold what pods fetch, once."""
+
+        async def bring() -> None:
+            with contextlib.ExitStack() as stack:
+                archive = packed(folder, place)
+                path = await asyncio.to_thread(stack.enter_context, archive)
+                await self._link.put(name, path)
+
+        known = self._brought.get(name)
+        if known is None or (known.done() and (known.cancelled() or known.exception())):
+            known = self._brought[name] = self._loop.create_task(bring())
+        await asyncio.shield(known)
+
+    async def probe(self, image: str, say: Callable[[str], None]) -> Probe:
+        """Find out what an image has: a pod of it tells.
+
+        Args:
+            image: the image's reference.
+            say: called with what is done.
+
+        Raises:
+            ImageBuildError: the cluster cannot pull it, or no task can run in it.
+        """
+        say(f"Looking for Python in {image}")
+        name = f"{self._session['name']}-probe-{next(self._numbers)}"
+        pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
+        body = manifest.probe_pod(name, self._session, image, QUESTION)
+        began = time.monotonic()
+        try:
+            await self._asked(f"the pod {name}", "POST", self._base, body)
+            while not pod.ended.done():
+                problem = trouble(name, pod.status, began)
+                if problem is not None:
+                    raise problem
+                await _either(pod.ended, pod.changed)
+            if pod.status.get("phase") == "Failed":
+                raise trouble(name, pod.status, began) or TargetError(f"{name} has failed.")
+            text = await self._loop.run_in_executor(
+                self._calls, self._api.text, f"{self._base}/{name}/log"
+            )
+        finally:
+            self._spawn(self._remove(name))
+        return read_answer(text, image)
+
+    def _hub_lost(self) -> None:
+        self._brought.clear()
+
+    async def _arrival(self, pod: Pod, began: float, waits: Callable[[str], None]) -> Stream:
+        """Wait until a pod has reached the hub, however long it is queued."""
+        said = ""
+        while not pod.arrived.done():
+            if pod.gone.done():
+                raise TargetError(f"The pod {pod.label} was removed before it began.")
+            problem = trouble(pod.label, pod.status, began)
+            if problem is not None:
+                raise problem
+            why = waits_for(pod.status)
+            if why != said:
+                said = why
+                waits(why)
+            await _either(pod.arrived, pod.changed)
+        return pod.arrived.result()
+
+    def _arrived(self, name: str, stream: Stream) -> None:
+        pod = self._pods.get(name)
+        if pod is None or pod.arrived.done():
+            stream.close()
+        else:
+            self._spawn(self._begun(pod, stream))
+
+    async def _begun(self, pod: Pod, stream: Stream) -> None:
+        await asyncio.wait([stream.begun, stream.ended], return_when=asyncio.FIRST_COMPLETED)
+        if stream.begun.done() and not pod.arrived.done():
+            pod.arrived.set_result(stream)
+
+    async def _remove(self, name: str) -> None:
+        with contextlib.suppress(FlyteError, ApiError):
+            await self._call("DELETE", f"{self._base}/{name}", gracePeriodSeconds="1")
+
+    # what is heard
+
+    def _listen(self) -> None:
+        """Hear of the session's pods, on a thread of its own, for as long as there is a session."""
+        pause = FIRST_PAUSE
+        selector = f"{manifest.SESSION}={self._session['name']}"
+        while not self._closed:
+            try:
+                found = self._api.call("GET", self._base, labelSelector=selector)
+                self._tell(self._listed, found["items"])
+                version = found["metadata"]["resourceVersion"]
+                while not self._closed:
+                    watch = self._watch = self._api.watch(
+                        self._base, labelSelector=selector, resourceVersion=version
+                    )
+                    for event in watch:
+                        if event["type"] == "ERROR":
+                            raise ApiError(410, "Expired", "")
+                        version = event["object"]["metadata"]["resourceVersion"]
+                        self._tell(self._happened, event["type"], event["object"])
+                    watch.close()
+                    pause = FIRST_PAUSE
+            except (FlyteError, ApiError, OSError):
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _tell(self, function: Callable[..., None], *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the engine has been closed
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _listed(self, pods: list[dict[str, Any]]) -> None:
+        names = {pod["metadata"]["name"] for pod in pods}
+        for one in pods:
+            self._happened("ADDED", one)
+        for name, pod in list(self._pods.items()):
+            if name not in names and pod.status:
+                self._happened("DELETED", {"metadata": {"name": name}, "status": pod.status})
+
+    def _happened(self, kind: str, found: dict[str, Any]) -> None:
+        name = found["metadata"]["name"]
+        if (found["metadata"].get("labels") or {}).get(manifest.KIND) == "hub":
+            self._hub_happened(kind, found)
+            return
+        pod = self._pods.get(name)
+        if pod is not None:
+            pod.happened(kind, found)
+            if kind == "DELETED":
+                del self._pods[name]
+
+    def _hub_happened(self, kind: str, found: dict[str, Any]) -> None:
+        """Know the hub's pod; the job makes another where one is lost."""
+        if kind != "DELETED" and not found["metadata"].get("deletionTimestamp"):
+            self._hub = found
+        elif self._hub.get("metadata", {}).get("uid") == found["metadata"].get("uid"):
+            self._hub = {}
+        self._hub_changed.set()
+
+    # calls
+
+    async def _asked(
+        self, what: str, method: str, path: str, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            return await self._call(method, path, body, fieldValidation="Strict")
+        except ApiError as error:
+            raise refused(what, error.status, error.reason, error.sentence) from None
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str
+    ) -> dict[str, Any]:
+        return await self._loop.run_in_executor(
+            self._calls, lambda: self._api.call(method, path, body, **query)
+        )
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End the session: every pod, then the hub."""
+        self._closed = True
+        await self._link.close()
+        for pod in list(self._pods.values()):
+            pod.leave()
+        names = list(self._pods)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVING):
+                await asyncio.gather(*(self._remove(name) for name in names))
+                with contextlib.suppress(FlyteError, ApiError):
+                    await self._call(
+                        "DELETE",
+                        f"{self._jobs}/{self._session['name']}",
+                        HOW,
+                    )
+        if self._watch is not None:
+            self._watch.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.to_thread(self._calls.shutdown)
+        if self._janitor is not None:
+            await asyncio.to_thread(self._janitor.dismiss, True)
+        self._api.close()
+
+
+async def _either(done: asyncio.Future[Any], changed: asyncio.Event) -> None:
+    """Wait until something is done or has changed, or for a moment."""
+    waiting: asyncio.Future[Any] = asyncio.ensure_future(changed.wait())
+    await asyncio.wait([done, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=LOOK)
+    waiting.cancel()
+    changed.clear()
