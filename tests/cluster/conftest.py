@@ -116,6 +116,19 @@ def order() -> Callable[..., None]:
     return give
 
 
+@pytest.fixture
+def book(
+    core: Any, namespace: str, cell: Callable[[str], Any], tmp_path: Path
+) -> Iterator[Callable[[str], Any]]:
+    """A function that executes a cell of a notebook whose tasks run in the cluster."""
+    import flyte_jupyter as flyte
+
+    flyte.init(target="kubernetes", namespace=namespace, state=tmp_path / "state")
+    yield cell
+    flyte.shut_down()
+    until(lambda: not core.list_namespaced_pod(namespace).items)
+
+
 def manifest(name: str, *command: str, **container: Any) -> dict[str, Any]:
     """Return a pod that runs a command in the image that every cluster has or can pull."""
     only = {"name": "main", "image": IMAGE, "command": list(command), **container}

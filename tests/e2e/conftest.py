@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -94,34 +91,3 @@ def journal(state: Path) -> Callable[..., list[tuple[Any, ...]]]:
         return found
 
     return rows
-
-
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """A function that runs a program in a process of its own, as a kernel would.
-
-    The program has ``flyte`` and ``env``, and a state folder of its own.
-    """
-    started: list[subprocess.Popen[str]] = []
-
-    def start(source: str) -> subprocess.Popen[str]:
-        number = len(started)
-        program = tmp_path / f"kernel_{number}.py"
-        head = "import flyte_jupyter as flyte\nenv = flyte.TaskEnvironment(name='env')\n"
-        program.write_text(head + textwrap.dedent(source))
-        temporary = tmp_path / f"tmp_{number}"
-        temporary.mkdir()
-        process = subprocess.Popen(
-            [sys.executable, str(program)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TMPDIR": str(temporary)},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
