@@ -7,6 +7,7 @@ from typing import Any
 
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.targets.fields import HONOURED, honoured, ignored
+from flyte_jupyter.targets.kubernetes.placement import labels_of
 from flyte_jupyter.targets.protocol import Capability, Honour
 
 __all__ = ["capabilities"]
@@ -39,7 +40,10 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
     "report": ignored("no report is made"),
     "retries": honoured,
     "reusable": honoured,
-    "secrets": honoured,
+    "secrets": lambda _: Capability(
+        Honour.APPROXIMATED,
+        "they go from the hub to the pods as all else does, unencrypted: trust that network",
+    ),
     "service_account": honoured,
     "short_name": honoured,
     "target": honoured,
@@ -61,7 +65,7 @@ def capabilities(settings: Settings) -> dict[str, Capability]:
             if getattr(settings.resources, part) is not None:
                 table[name] = HONOURED
         device = settings.resources.device
-        if device is not None and (device.device or device.partition):
-            note = "the type is not looked for yet; any accelerator of its family is given"
+        if device is not None and device.device and not labels_of(device, None):
+            note = f"no label of nodes is known for {device.device}; any of its family is given"
             table["gpu"] = Capability(Honour.APPROXIMATED, note)
     return table

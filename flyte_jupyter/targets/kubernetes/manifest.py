@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flyte_jupyter.spec.accelerators import RESOURCES
-from flyte_jupyter.spec.devices import Device
 from flyte_jupyter.spec.pod import PodTemplate
 from flyte_jupyter.spec.resources import AUTO
 from flyte_jupyter.spec.secret import MOUNT
+from flyte_jupyter.targets.kubernetes import placement
 from flyte_jupyter.targets.kubernetes.boot import HUB, KEY, POD, PORT, ROOM
+from flyte_jupyter.targets.kubernetes.nodes import Nodes
 from flyte_jupyter.targets.protocol import StartRequest
 
 __all__ = [
@@ -101,6 +101,7 @@ def worker_pod(
     key: str,
     request: StartRequest,
     blobs: Sequence[str] = (),
+    nodes: Nodes | None = None,
 ) -> dict[str, Any]:
     """Return the pod of one worker.
 
@@ -112,6 +113,7 @@ def worker_pod(
         key: the pod's own.
         request: what the worker needs.
         blobs: what it fetches from the hub before it begins.
+        nodes: what the cluster has, ``None`` where one may not ask.
     """
     labels = {**MANAGED, SESSION: session["name"], KIND: "worker"}
     if request.group:
@@ -129,7 +131,7 @@ def worker_pod(
             *({"name": k, "value": v} for k, v in environ.items()),
             {"name": KEY, "value": key},
         ],
-        "resources": _resources(request),
+        "resources": _resources(request, nodes),
         "securityContext": _rights(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
@@ -158,7 +160,10 @@ def worker_pod(
     }
     device = None if resources is None else resources.device
     if device is not None:
-        spec["tolerations"] = [*spec["tolerations"], *_tolerations(device)]
+        spec["tolerations"] = [*spec["tolerations"], *placement.tolerations(device)]
+        affinity = placement.affinity(device, nodes)
+        if affinity is not None:
+            spec["affinity"] = affinity
     if request.service_account:
         spec["serviceAccountName"] = request.service_account
     pod: dict[str, Any] = {
@@ -261,7 +266,7 @@ def _surroundings(environ: Mapping[str, str] = {}) -> list[dict[str, str]]:
     return [{"name": k, "value": v} for k, v in home.items() if k not in environ]
 
 
-def _resources(request: StartRequest) -> dict[str, Any]:
+def _resources(request: StartRequest, nodes: Nodes | None) -> dict[str, Any]:
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
     resources = request.resources
@@ -277,13 +282,8 @@ def _resources(request: StartRequest) -> dict[str, Any]:
         if resources.disk_bytes is not None:
             requests["ephemeral-storage"] = limits["ephemeral-storage"] = str(resources.disk_bytes)
         if resources.device is not None:
-            limits[RESOURCES[resources.device.device_class]] = str(resources.device.quantity)
+            limits[placement.resource_of(resources.device, nodes)] = str(resources.device.quantity)
     return {"requests": requests, "limits": limits}
-
-
-def _tolerations(device: Device) -> list[dict[str, str]]:
-    key = RESOURCES[device.device_class]
-    return [{"key": key, "operator": "Exists", "effect": "NoSchedule"}]
 
 
 def _merge_template(pod: dict[str, Any], template: PodTemplate) -> None:

@@ -1,0 +1,127 @@
+"""Pods that ask for accelerators go where they are: nodes that are said to have them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import flyte_jupyter as flyte
+
+from .conftest import until
+
+TASKS = """
+    @env.task
+    def where() -> str:
+        import socket
+
+        return socket.gethostname()
+"""
+
+
+@pytest.fixture
+def node(core: Any) -> Iterator[Callable[..., None]]:
+    """A function that gives a node resources, labels and a taint, which are taken back."""
+    from kubernetes.client import ApiException
+
+    name = core.list_node().items[0].metadata.name
+    given: list[dict[str, int]] = []
+
+    def give(resources: dict[str, int], labels: dict[str, str], taint: str | None = None) -> None:
+        given.append(resources)
+        try:
+            for resource, count in resources.items():
+                _patch(core, name, "add", f"/status/capacity/{_escaped(resource)}", str(count))
+        except ApiException as error:
+            pytest.skip(f"nodes cannot be patched here: {error.reason}")
+        taints = [{"key": taint, "effect": "NoSchedule"}] if taint else []
+        core.patch_node(name, {"metadata": {"labels": labels}, "spec": {"taints": taints}})
+        given.append(dict.fromkeys(labels, 0))
+        until(lambda: set(resources) <= set(core.read_node(name).status.allocatable))
+
+    yield give
+    if given:
+        resources, labels = given
+        for resource in resources:
+            for part in ("capacity", "allocatable"):
+                _patch(core, name, "remove", f"/status/{part}/{_escaped(resource)}", None)
+        gone = dict.fromkeys(labels)
+        core.patch_node(name, {"metadata": {"labels": gone}, "spec": {"taints": []}})
+
+
+def _patch(core: Any, node: str, verb: str, path: str, value: str | None) -> None:
+    core.patch_node_status(node, [{"op": verb, "path": path, "value": value}])
+
+
+def _escaped(resource: str) -> str:
+    return resource.replace("/", "~1")
+
+
+def begun(book: Callable[[str], Any]) -> Any:
+    """Return a notebook whose session has its hub: that needs a node without a taint."""
+    there = book(TASKS)
+    flyte.run(there.where).result()
+    return there
+
+
+def waits(run: flyte.Run) -> str:
+    """Return what a run waits for, once it says so."""
+    said: list[str] = []
+    heard = threading.Event()
+
+    def look(event: Any) -> None:
+        if event.kind == "phase" and "node" in event.data["why"]:
+            said.append(event.data["why"])
+            heard.set()
+
+    run.subscribe(look)
+    assert heard.wait(60), run.phase
+    run.abort()
+    return said[-1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        ({"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"}, "A100:2"),
+        ({"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"}, "A100 80G:1"),
+        # as a newer driver may call it, which no table knows
+        ({"nvidia.com/gpu.product": "NVIDIA-A100-PG509-40GB"}, "A100:1"),
+        ({"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}, "T4:1"),
+        ({"karpenter.k8s.aws/instance-gpu-name": "a10g"}, "A10G:1"),
+        ({}, "2"),
+    ],
+)
+def test_the_right_type_runs(
+    labels: dict[str, str], asked: str, node: Callable[..., None], book: Callable[[str], Any]
+) -> None:
+    there = begun(book)
+    node({"nvidia.com/gpu": 2}, labels, "nvidia.com/gpu")
+    assert flyte.run(there.where.override(resources=flyte.Resources(gpu=asked))).result()
+
+
+@pytest.mark.parametrize("asked", ["T4:1", "A100 80G:1", "A100:3"])
+def test_what_is_not_there_waits_and_says_for_what(
+    asked: str, node: Callable[..., None], book: Callable[[str], Any]
+) -> None:
+    there = begun(book)
+    node({"nvidia.com/gpu": 2}, {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB"})
+    run = flyte.run(there.where.override(resources=flyte.Resources(gpu=asked)))
+    said = waits(run)
+    assert "waits for a node" in said
+    assert "Insufficient nvidia.com/gpu" in said or "node affinity" in said
+
+
+def test_a_part_of_a_device_is_a_resource_of_its_own(
+    node: Callable[..., None], book: Callable[[str], Any]
+) -> None:
+    there = begun(book)
+    node(
+        {"nvidia.com/mig-1g.5gb": 2},
+        {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB"},
+        "nvidia.com/gpu",
+    )
+    part = flyte.Resources(gpu=flyte.GPU("A100", 1, partition="1g.5gb"))
+    assert flyte.run(there.where.override(resources=part)).result()
