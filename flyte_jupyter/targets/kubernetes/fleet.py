@@ -23,6 +23,7 @@ from flyte_jupyter.targets.kubernetes import manifest
 from flyte_jupyter.targets.kubernetes.boot import FILES
 from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
+from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
 from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
 from flyte_jupyter.targets.protocol import StartRequest
@@ -53,6 +54,10 @@ LEAVING = 8.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 # What a pod waits for is looked at again after so many seconds, though nothing was told.
 LOOK = 5.0
+# Clusters grow and shrink: what the nodes have is asked for again after so many seconds.
+NODES_SECONDS = 60.0
+# A hub that runs is reached within so many seconds, or there is a reason.
+REACHED = 30.0
 
 
 class Fleet:
@@ -79,6 +84,8 @@ class Fleet:
         self._pods: dict[str, Pod] = {}
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._has: Nodes | None = None
+        self._seen = -NODES_SECONDS
         self._hub: dict[str, Any] = {}
         self._hub_changed = asyncio.Event()
         self._link = Link(cluster, self._key, self._hub_pod, self._arrived, self._hub_lost)
@@ -88,13 +95,16 @@ class Fleet:
 
     # the session
 
-    async def open(self) -> None:
+    async def open(self, say: Callable[[str], None]) -> None:
         """Make the hub, and wait until it is reached.
+
+        Args:
+            say: called with what it waits for, each time that this changes.
 
         Raises:
             TargetError: the cluster refuses, or the hub does not run there.
         """
-        began = time.monotonic()
+        began, said = time.monotonic(), ""
         job = manifest.hub_job(self._session["name"], self._image, self._key.hex(), owner())
         made = await self._asked("the hub of the session", "POST", self._jobs, job)
         self._session["uid"] = made["metadata"]["uid"]
@@ -104,20 +114,38 @@ class Fleet:
         self._link.begin()
         try:
             while not self._link.open.done():
-                problem = trouble("The hub of the session", self._hub.get("status") or {}, began)
+                problem = self._hub_trouble(began)
                 if problem is not None:
                     raise problem
+                why = waits_for(self._hub.get("status") or {})
+                if why not in ("", said):
+                    said = why
+                    say(f"The hub of the session {why}")
                 await _either(self._link.open, self._hub_changed)
         except BaseException:
             await self.close()
             raise
 
-    async def _hub_pod(self) -> str:
-        """Return the name of the hub's pod, once it runs."""
+    def _hub_trouble(self, began: float) -> FlyteError | None:
+        """Return why the hub will not be reached, ``None`` where it may."""
+        problem = trouble("The hub of the session", self._hub.get("status") or {}, began)
+        refusal = self._link.refusal
+        if problem is not None or refusal is None or time.monotonic() - began < REACHED:
+            return problem
+        if isinstance(refusal, FlyteError):
+            return refusal
+        return TargetError(
+            "The hub of the session cannot be reached.",
+            evidence=[f"{type(refusal).__name__}: {refusal}"],
+            remedy="Check that this machine reaches the cluster: kubectl port-forward.",
+        )
+
+    async def _hub_pod(self) -> tuple[str, str]:
+        """Return the name of the hub's pod and its address, once it runs."""
         while (self._hub.get("status") or {}).get("phase") != "Running":
             self._hub_changed.clear()
             await self._hub_changed.wait()
-        return str(self._hub["metadata"]["name"])
+        return str(self._hub["metadata"]["name"]), str(self._hub["status"]["podIP"])
 
     # workers
 
@@ -142,17 +170,18 @@ class Fleet:
         name = f"{self._session['name']}-{next(self._numbers)}"
         pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
         began = time.monotonic()
-        await self._hub_pod()
+        _, hub = await self._hub_pod()
         for blob in image.blobs:
             await self._bring(*blob)
         body = manifest.worker_pod(
             name,
             self._session,
             image.reference,
-            str(self._hub["status"]["podIP"]),
+            hub,
             proof(self._key, "pod", name),
             request,
             [name for name, _, _ in image.blobs],
+            await self._nodes(request),
         )
         try:
             await self._asked(f"the pod {name}", "POST", self._base, body)
@@ -172,6 +201,15 @@ class Fleet:
             },
         )
         return pod
+
+    async def _nodes(self, request: StartRequest) -> Nodes | None:
+        """Return what the cluster has, for pods that ask for accelerators."""
+        if request.resources is None or request.resources.device is None:
+            return None
+        if time.monotonic() - self._seen > NODES_SECONDS:
+            self._has = await self._loop.run_in_executor(self._calls, read_nodes, self._api)
+            self._seen = time.monotonic()
+        return self._has
 
     async def _bring(self, name: str, folder: Path, place: str) -> None:
         """Have the hub hold what pods fetch, once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +34,7 @@ __all__ = ["Link", "Stream"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 HELLO_SECONDS = 20.0
+DIRECT_SECONDS = 3.0
 # The hub takes a kernel that says nothing for gone; this is well within its patience.
 PULSE_SECONDS = 15.0
 
@@ -81,16 +82,20 @@ class Link:
     Args:
         cluster: where.
         key: the session's.
-        hub: returns the name of the hub's pod, once it runs.
+        hub: returns the name of the hub's pod and its address, once it runs.
         arrived: called with the name of a pod and its stream.
         lost: called when the hub is another one, which has nothing of what the last one had.
+
+    Attributes:
+        open: done once the hub was reached for the first time.
+        refusal: why it is not reached now, ``None`` while it is or nothing is known.
     """
 
     def __init__(
         self,
         cluster: Cluster,
         key: bytes,
-        hub: Callable[[], Any],
+        hub: Callable[[], Awaitable[tuple[str, str]]],
         arrived: Callable[[str, Stream], None],
         lost: Callable[[], None],
     ) -> None:
@@ -108,6 +113,7 @@ class Link:
         self._instance = ""
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self.refusal: Exception | None = None
         self.open: asyncio.Future[None] = self._loop.create_future()
 
     def begin(self) -> None:
@@ -120,12 +126,11 @@ class Link:
             try:
                 speaker = await self._dial()
             except (FlyteError, OSError, TimeoutError, ValueError) as error:
-                if not self.open.done() and isinstance(error, FlyteError):
-                    self._last = error
+                self.refusal = error
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
-            pause = FIRST_PAUSE
+            pause, self.refusal = FIRST_PAUSE, None
             pulse = self._loop.create_task(self._pulse())
             await speaker.lost
             pulse.cancel()
@@ -139,10 +144,10 @@ class Link:
 
     async def _dial(self) -> _Speaker:
         """Connect, show who one is, and go on where the link was cut."""
-        pod = await self._hub()
+        pod, address = await self._hub()
         while True:
             speaker = _Speaker()
-            await forward(self._cluster, self._cluster.namespace, pod, PORT, speaker)
+            await self._connect(pod, address, speaker)
             try:
                 async with asyncio.timeout(HELLO_SECONDS):
                     if await self._greet(speaker):
@@ -150,6 +155,17 @@ class Link:
             except BaseException:
                 speaker.close()
                 raise
+
+    async def _connect(self, pod: str, address: str, speaker: _Speaker) -> None:
+        """Reach the hub: as pods do from inside the cluster, else through the API server."""
+        if self._cluster.inside:
+            try:
+                async with asyncio.timeout(DIRECT_SECONDS):
+                    await self._loop.create_connection(lambda: speaker, address, PORT)
+                return
+            except (OSError, TimeoutError):
+                pass  # a policy of the network may forbid it
+        await forward(self._cluster, self._cluster.namespace, pod, PORT, speaker)
 
     async def _greet(self, speaker: _Speaker) -> bool:
         """Say hello; False where the hub has only now got what it is made of."""
@@ -242,10 +258,6 @@ class Link:
     def forget(self, number: int) -> None:
         """Take no more of a stream."""
         self._streams.pop(number, None)
-
-    def refusal(self) -> FlyteError | None:
-        """Return why the hub is not reached."""
-        return getattr(self, "_last", None)
 
     async def close(self) -> None:
         """End the session: the hub ends, and with it every pod, whatever else can be done."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.images.containers import describe
 from flyte_jupyter.images.recipe import python_of
+from flyte_jupyter.images.sharing import silent
 from flyte_jupyter.images.stack import python_image
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
@@ -113,7 +114,7 @@ class KubernetesTarget:
         if self._fleet is None:
             place = self.cluster()
             progress(f"Starting a hub in namespace {place.namespace} of {place.context or 'here'}")
-        await self._met()
+        await self._met(progress)
         image = await self._images.prepare(settings.image, progress)
         prepared = Prepared(
             key=image.key, environ=image.environ, description=describe(settings.image)
@@ -146,21 +147,21 @@ class KubernetesTarget:
     async def _probe(self, image: str, say: Callable[[str], None]) -> Probe:
         return await (await self._met()).probe(image, say)
 
-    async def _met(self) -> Fleet:
+    async def _met(self, say: Callable[[str], None] = silent) -> Fleet:
         if self._closed:
             raise TargetError("The engine of this kernel is closed.")
         if self._fleet is None or (
             self._fleet.done() and (self._fleet.cancelled() or self._fleet.exception())
         ):
-            self._fleet = asyncio.get_running_loop().create_task(self._open())
+            self._fleet = asyncio.get_running_loop().create_task(self._open(say))
         return await asyncio.shield(self._fleet)
 
-    async def _open(self) -> Fleet:
+    async def _open(self, say: Callable[[str], None]) -> Fleet:
         from flyte_jupyter.targets.kubernetes.fleet import Fleet
 
         cluster = await asyncio.to_thread(self.cluster)
         fleet = Fleet(cluster, python_image(sys.version_info[:2]), self._options)
-        await fleet.open()
+        await fleet.open(say)
         return fleet
 
     async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
@@ -186,10 +187,10 @@ class KubernetesTarget:
     async def close(self) -> None:
         """End all pods; none is started any more."""
         self._closed = True
-        if self._fleet is not None:
-            try:
-                fleet = await self._fleet
-            except Exception as error:
-                del error  # whoever asked for it was told
-                return
-            await fleet.close()
+        if self._fleet is None:
+            return
+        if not self._fleet.done():
+            self._fleet.cancel()  # it takes back what it has made
+        (found,) = await asyncio.gather(self._fleet, return_exceptions=True)
+        if not isinstance(found, BaseException):  # whoever asked for it was told
+            await found.close()

@@ -33,8 +33,8 @@ class Scene:
         self.writers: list[asyncio.StreamWriter] = []
         self.link = Link(None, KEY, self._name, self._arrived, lambda: None)  # type: ignore[arg-type]
 
-    async def _name(self) -> str:
-        return "hub"
+    async def _name(self) -> tuple[str, str]:
+        return "hub", "127.0.0.1"
 
     def _arrived(self, name: str, stream: Stream) -> None:
         self.streams[name] = stream
@@ -106,7 +106,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         async def scene() -> None:
             set_up = Scene(port)
             monkeypatch.setattr(link, "forward", set_up.forward)
-            set_up.link._cluster = type("", (), {"namespace": ""})()  # type: ignore[assignment]
+            set_up.link._cluster = type("", (), {"namespace": "", "inside": False})()  # type: ignore[assignment]
             set_up.link.begin()
             await set_up.link.open
             await act(set_up)
