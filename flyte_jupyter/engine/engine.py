@@ -221,12 +221,7 @@ class Engine:
 
     def subscribe(self, run: RunState, start: int, callback: Callable[[Event], None]) -> None:
         """Call back on the engine's thread with the events of a run from ``start`` on."""
-
-        def begin() -> None:
-            if all(run.tell(callback, event) for event in run.events(start)):
-                run.subscribers.append(callback)
-
-        self._post(begin)
+        self._post(partial(run.listen, callback, start))
 
     def keep(self) -> None:
         """Return once all that is known so far is written down."""

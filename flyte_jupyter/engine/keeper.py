@@ -110,16 +110,17 @@ class Keeper:
             )
         elif removed:
             self._say(f"Large values of older runs were removed: {folder} takes {most} in all.")
-            path.parent.mkdir(parents=True, exist_ok=True)
         return removed is not None
 
     def _write(self, path: Path, packed: Packed) -> bool:
         partial = path.with_suffix(path.suffix + ".partial")
         try:
+            # the run may be one of those that have made room
+            path.parent.mkdir(parents=True, exist_ok=True)
             with open(partial, "wb", buffering=0) as file:
                 write_value(packed, file.fileno())
             partial.replace(path)
-        except OSError as error:  # there is no room on the disk, or the folder is gone
+        except OSError as error:
             with contextlib.suppress(OSError):
                 partial.unlink()
             self._say(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sys
+import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -120,6 +119,7 @@ class RunState:
         self.actions: list[Action] = []
         self.done = Ending()
         self.subscribers: list[Callable[[Event], None]] = []
+        self._failures: list[str] = []
         self.cancelled = False
         self.phase = Phase.QUEUED
         self.occurrences: dict[str, int] = {}
@@ -131,23 +131,32 @@ class RunState:
         if self.subscribers:
             (event,) = self.events(len(self._events) - 1)
             for subscriber in tuple(self.subscribers):
-                self.tell(subscriber, event)
+                self._tell(subscriber, event)
+            self._say_failures()
 
-    def tell(self, subscriber: Callable[[Event], None], event: Event) -> bool:
-        """Tell one who listens; who fails at that listens no longer, and the run goes on.
+    def listen(self, subscriber: Callable[[Event], None], start: int) -> None:
+        """Tell somebody the events from a place in their sequence on, and those to come."""
+        if all(self._tell(subscriber, event) for event in self.events(start)):
+            self.subscribers.append(subscriber)
+        self._say_failures()
 
-        Returns:
-            Whether it has listened.
-        """
+    def _tell(self, subscriber: Callable[[Event], None], event: Event) -> bool:
+        """Tell one who listens; who fails at that listens no longer, and the run goes on."""
         try:
             subscriber(event)
-        except Exception:
-            print(f"What listens to {self.name} failed, and is told no more:", file=sys.stderr)
-            traceback.print_exc()
+        except Exception as error:  # whatever it is, it is the listener's own
             if subscriber in self.subscribers:
                 self.subscribers.remove(subscriber)
+            said = f"What listens to {self.name} failed and is told no more"
+            logging.getLogger("flyte_jupyter").error(said, exc_info=error)
+            self._failures.append(f"{said}: {type(error).__name__}: {error}")
             return False
         return True
+
+    def _say_failures(self) -> None:
+        """Say who listens no longer, once all others have heard the event that it failed at."""
+        while self._failures:
+            self.emit("note", None, text=self._failures.pop(0))
 
     def events(self, start: int = 0) -> list[Event]:
         """Return the events so far, from a place in their sequence on."""

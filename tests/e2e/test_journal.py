@@ -187,7 +187,7 @@ def test_a_run_goes_on_where_nothing_can_be_written(kernel: Any) -> None:
 
 
 def test_who_fails_to_listen_hurts_no_run(
-    cell: Any, state: Path, capfd: pytest.CaptureFixture[str]
+    cell: Any, state: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     book = cell(TASKS)
     heard = []
@@ -200,7 +200,10 @@ def test_who_fails_to_listen_hurts_no_run(
     run.subscribe(breaks)
     assert run.outputs() == ("xxxx",)
     assert heard == ["run"]
-    assert "TypeError: cannot listen" in capfd.readouterr().err
+    (note,) = notes_of(run)
+    assert note.endswith("failed and is told no more: TypeError: cannot listen")
+    (record,) = caplog.records
+    assert "in breaks" in (record.exc_text or "")
 
 
 def test_values_of_older_runs_make_room_and_that_is_said(
