@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Callable, NoReturn
 
 from flyte_jupyter.wire.relay import MARK, Relay
 from flyte_jupyter.worker import processes
 from flyte_jupyter.worker.container import serve
 
-__all__ = ["main"]
+__all__ = ["main", "stand_between"]
 
 
 def main(patience: str) -> None:
@@ -23,21 +24,35 @@ def main(patience: str) -> None:
     Args:
         patience: seconds without a word of the kernel after which it counts as gone.
     """
+    stand_between(0, 1, float(patience), _leave_the_stream)
+
+
+def stand_between(
+    read_fd: int, write_fd: int, patience: float, leave: Callable[[], None]
+) -> NoReturn:
+    """Relay between a stream to the kernel and a child that serves the body, and end with it.
+
+    Args:
+        read_fd: where what the kernel says comes from.
+        write_fd: where what it is told goes to.
+        patience: seconds without a word of the kernel after which it counts as gone.
+        leave: called in the child, which must neither read nor write the stream.
+    """
     control, theirs = socket.socketpair()
     stream, far_stream = socket.socketpair()
     child = os.fork()
     if child == 0:
         for ours in (control, stream, far_stream):
             ours.close()
-        _leave_the_stream()
+        leave()
         processes.adopt_orphans()
         serve(theirs)
         os._exit(0)
     theirs.close()
-    os.write(1, MARK)
-    for fd in (0, 1):
+    os.write(write_fd, MARK)
+    for fd in {read_fd, write_fd}:
         os.set_blocking(fd, False)
-    relay = Relay(0, 1, control, stream, float(patience))
+    relay = Relay(read_fd, write_fd, control, stream, patience)
     relay.hand_over(far_stream.detach())
     if relay.run():
         # the container ends as what it was for has ended
