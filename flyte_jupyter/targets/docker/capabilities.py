@@ -10,37 +10,21 @@ from flyte_jupyter.spec.accelerators import family_of
 from flyte_jupyter.targets.docker.devices import HANDS_OUT_NOTHING, handed_out
 from flyte_jupyter.targets.docker.facts import EngineFacts
 from flyte_jupyter.targets.docker.limits import LEAST_MEMORY
-from flyte_jupyter.targets.fields import HONOURED, honoured, ignored
+from flyte_jupyter.targets.fields import EVERYWHERE, HONOURED, honoured, ignored
 from flyte_jupyter.targets.nvidia import nvidia_devices
 from flyte_jupyter.targets.protocol import Capability, Honour
 
 __all__ = ["capabilities"]
 
 FIELDS: Mapping[str, Callable[[Any], Capability]] = {
-    "cache": lambda cache: (
-        Capability(Honour.IGNORED, "results are made anew; no earlier one is taken")
-        if cache.enabled
-        else HONOURED
-    ),
-    "description": honoured,
-    "docs": honoured,
-    "entrypoint": honoured,
-    "env_vars": honoured,
+    **EVERYWHERE,
     "image": honoured,
-    "include": honoured,
     "interruptible": ignored("nothing takes the engine's machine away, so it changes nothing"),
-    "max_inline_io_bytes": honoured,
     "network": honoured,
     "pod_template": ignored("Docker has containers, but no pods"),
     "queue": ignored("an engine has one queue; the name is only recorded"),
-    "report": ignored("no report is made"),
-    "retries": honoured,
-    "reusable": honoured,
     "secrets": honoured,
     "service_account": ignored("Docker has no service accounts"),
-    "short_name": honoured,
-    "target": honoured,
-    "timeout": honoured,
 }
 
 

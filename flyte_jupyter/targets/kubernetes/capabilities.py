@@ -6,26 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyte_jupyter.spec import Settings
-from flyte_jupyter.targets.fields import HONOURED, honoured, ignored
+from flyte_jupyter.targets.fields import EVERYWHERE, HONOURED, honoured, ignored
 from flyte_jupyter.targets.kubernetes.placement import labels_of
 from flyte_jupyter.targets.protocol import Capability, Honour
 
 __all__ = ["capabilities"]
 
 FIELDS: Mapping[str, Callable[[Any], Capability]] = {
-    "cache": lambda cache: (
-        Capability(Honour.IGNORED, "results are made anew; no earlier one is taken")
-        if cache.enabled
-        else HONOURED
-    ),
-    "description": honoured,
-    "docs": honoured,
-    "entrypoint": honoured,
-    "env_vars": honoured,
+    **EVERYWHERE,
     "image": honoured,
-    "include": honoured,
     "interruptible": ignored("nodes that can be taken away are named in pod_template"),
-    "max_inline_io_bytes": honoured,
     "network": lambda wanted: (
         HONOURED
         if wanted
@@ -37,17 +27,11 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
         else HONOURED
     ),
     "queue": honoured,
-    "report": ignored("no report is made"),
-    "retries": honoured,
-    "reusable": honoured,
     "secrets": lambda _: Capability(
         Honour.APPROXIMATED,
         "they go from the hub to the pods as all else does, unencrypted: trust that network",
     ),
     "service_account": honoured,
-    "short_name": honoured,
-    "target": honoured,
-    "timeout": honoured,
 }
 PARTS = ("cpu_request", "cpu_limit", "memory_limit", "disk_bytes", "shm_bytes", "device")
 NAMES = ("cpu", "cpu limit", "memory", "disk", "shm", "gpu")

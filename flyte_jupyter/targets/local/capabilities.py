@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flyte_jupyter.spec import Device, Settings
-from flyte_jupyter.targets.fields import HONOURED, honoured, ignored
+from flyte_jupyter.targets.fields import EVERYWHERE, HONOURED, ignored
 from flyte_jupyter.targets.local import machine
 from flyte_jupyter.targets.protocol import Capability, Honour
 
@@ -28,29 +28,13 @@ def _secrets(secrets: Any) -> Capability:
 
 
 FIELDS: Mapping[str, Callable[[Any], Capability]] = {
-    "cache": lambda cache: (
-        Capability(Honour.IGNORED, "results are made anew; no earlier one is taken")
-        if cache.enabled
-        else HONOURED
-    ),
-    "description": honoured,
-    "docs": honoured,
-    "entrypoint": honoured,
-    "env_vars": honoured,
-    "include": honoured,
+    **EVERYWHERE,
     "interruptible": ignored("nothing takes this machine away, so it changes nothing"),
-    "max_inline_io_bytes": honoured,
     "network": _network,
     "pod_template": ignored("there are no pods on this machine"),
     "queue": ignored("this machine has one queue; the name is only recorded"),
-    "report": ignored("no report is made"),
-    "retries": honoured,
-    "reusable": honoured,
     "secrets": _secrets,
     "service_account": ignored("there are no service accounts on this machine"),
-    "short_name": honoured,
-    "target": honoured,
-    "timeout": honoured,
 }
 
 
