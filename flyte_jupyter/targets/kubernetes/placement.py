@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from flyte_jupyter.errors import TargetError
 from flyte_jupyter.spec.accelerators import RESOURCES
 from flyte_jupyter.spec.devices import Device
 from flyte_jupyter.store.folders import state_folder
@@ -108,7 +109,15 @@ def _table() -> Mapping[str, Mapping[str, list[str]]]:
     text = files(__package__).joinpath(FILE).read_text("utf-8")
     table: dict[str, dict[str, list[str]]] = json.loads(text)
     own = state_folder() / FILE
-    if own.is_file():
+    if not own.is_file():
+        return table
+    try:
         for label, types in json.loads(own.read_text("utf-8")).items():
-            table.setdefault(label, {}).update(types)
+            table.setdefault(label, {}).update({kind: list(types[kind]) for kind in types})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise TargetError(
+            f"{own} is no table of the labels of accelerators.",
+            evidence=[f"{type(error).__name__}: {error}"],
+            remedy='It is like {"example.com/gpu": {"A100": ["a100-sxm"]}}: label, type, values.',
+        ) from None
     return table
