@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,3 +196,50 @@ def test_an_image_that_would_have_to_be_built_is_refused(book: Callable[[str], A
     """)
     with pytest.raises(flyte.errors.ImageBuildError, match="Nothing is built for a cluster"):
         flyte.run(there.never).result()
+
+
+def test_pods_run_where_only_the_strictest_are_let_in(
+    fresh_namespace: Callable[..., str], cell: Callable[[str], Any], core: Any, tmp_path: Path
+) -> None:
+    strict = fresh_namespace({"pod-security.kubernetes.io/enforce": "restricted"})
+    flyte.init(target="kubernetes", namespace=strict, state=tmp_path / "state")
+    there = cell("""
+        packed = flyte.TaskEnvironment(
+            "packed", image=flyte.Image.from_debian_base().with_pip_packages("six==1.17.0")
+        )
+
+        @packed.task
+        def version() -> str:
+            import six
+
+            return six.__version__
+    """)
+    assert flyte.run(there.version).result() == "1.17.0"
+    flyte.shut_down()
+    until(lambda: not core.list_namespaced_pod(strict).items)
+
+
+def test_from_inside_the_hub_is_reached_as_pods_reach_it(
+    book: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flyte_jupyter.cluster import connect
+    from flyte_jupyter.targets.kubernetes import link
+
+    found = connect.connect
+
+    def inside(options: Any) -> Any:
+        cluster = found(options)
+        cluster.inside = True  # this machine has a route to the pods
+        return cluster
+
+    async def none(*_: Any) -> None:
+        raise AssertionError("no port was to be forwarded")
+
+    monkeypatch.setattr(connect, "connect", inside)
+    monkeypatch.setattr(link, "forward", none)
+    there = book("""
+        @env.task
+        def fine() -> int:
+            return 1
+    """)
+    assert flyte.run(there.fine).result() == 1

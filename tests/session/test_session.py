@@ -87,6 +87,11 @@ def test_what_is_wrong_is_said_at_once(given: dict[str, object], sentence: str) 
     assert session.config() == session.Config()
 
 
+def test_a_cluster_is_named_by_a_context_and_a_namespace_together() -> None:
+    flyte.init(target="kubernetes", context="prod", namespace="team")
+    assert session.config().options["kubernetes"] == {"context": "prod", "namespace": "team"}
+
+
 def test_a_target_that_is_elsewhere_now_is_met_anew() -> None:
     flyte.init(target="docker", host="unix:///nowhere/a.sock")
     first = session.make_target("docker")

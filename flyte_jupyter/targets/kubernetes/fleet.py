@@ -46,10 +46,11 @@ while time.monotonic() < until:
         if error.status < 500:
             break
     except Exception:
-        pass
+        pass  # the cluster may be away for a moment, and nobody is there to be told
     time.sleep(1)
 """
 HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+SOON = {"gracePeriodSeconds": 1}
 LEAVING = 8.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 # What a pod waits for is looked at again after so many seconds, though nothing was told.
@@ -168,8 +169,6 @@ class Fleet:
             TargetError: the cluster refuses it, or it will never run.
         """
         name = f"{self._session['name']}-{next(self._numbers)}"
-        pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
-        began = time.monotonic()
         _, hub = await self._hub_pod()
         for blob in image.blobs:
             await self._bring(*blob)
@@ -183,8 +182,9 @@ class Fleet:
             [name for name, _, _ in image.blobs],
             await self._nodes(request),
         )
+        began = time.monotonic()
+        pod = await self._made(name, body)
         try:
-            await self._asked(f"the pod {name}", "POST", self._base, body)
             stream = await self._arrival(pod, began, waits)
         except BaseException:
             pod.kill()
@@ -200,6 +200,21 @@ class Fleet:
                 "ahead": True,
             },
         )
+        return pod
+
+    async def _made(self, name: str, body: Mapping[str, Any]) -> Pod:
+        """Return a pod that the cluster has been asked for, and is heard of from now on.
+
+        Raises:
+            TargetError: the cluster refuses it.
+        """
+        pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
+        try:
+            await self._asked(f"the pod {name}", "POST", self._base, body)
+        except BaseException:
+            del self._pods[name]
+            pod.kill()  # that nothing was heard of it does not mean that it is not there
+            raise
         return pod
 
     async def _nodes(self, request: StartRequest) -> Nodes | None:
@@ -237,11 +252,10 @@ class Fleet:
         """
         say(f"Looking for Python in {image}")
         name = f"{self._session['name']}-probe-{next(self._numbers)}"
-        pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
         body = manifest.probe_pod(name, self._session, image, QUESTION)
         began = time.monotonic()
+        pod = await self._made(name, body)
         try:
-            await self._asked(f"the pod {name}", "POST", self._base, body)
             while not pod.ended.done():
                 problem = trouble(name, pod.status, began)
                 if problem is not None:
@@ -306,12 +320,12 @@ class Fleet:
                     watch = self._watch = self._api.watch(
                         self._base, labelSelector=selector, resourceVersion=version
                     )
-                    for event in watch:
-                        if event["type"] == "ERROR":
-                            raise ApiError(410, "Expired", "")
-                        version = event["object"]["metadata"]["resourceVersion"]
-                        self._tell(self._happened, event["type"], event["object"])
-                    watch.close()
+                    with contextlib.closing(watch):
+                        for event in watch:
+                            if event["type"] == "ERROR":
+                                raise ApiError(410, "Expired", "")
+                            version = event["object"]["metadata"]["resourceVersion"]
+                            self._tell(self._happened, event["type"], event["object"])
                     pause = FIRST_PAUSE
             except (FlyteError, ApiError, OSError):
                 time.sleep(pause)
@@ -376,24 +390,42 @@ class Fleet:
         await self._link.close()
         for pod in list(self._pods.values()):
             pod.leave()
-        names = list(self._pods)
+        clean = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVING):
-                await asyncio.gather(*(self._remove(name) for name in names))
-                with contextlib.suppress(FlyteError, ApiError):
-                    await self._call(
-                        "DELETE",
-                        f"{self._jobs}/{self._session['name']}",
-                        HOW,
-                    )
+                clean = await self._gone()
         if self._watch is not None:
             self._watch.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.to_thread(self._calls.shutdown)
-        if self._janitor is not None:
+        if self._janitor is not None and clean:
             await asyncio.to_thread(self._janitor.dismiss, True)
+        elif self._janitor is not None:
+            # it removes the rest when the cluster answers, and nobody waits for that
+            threading.Thread(target=self._janitor.dismiss, args=(False,), daemon=True).start()
         self._api.close()
+
+    async def _gone(self) -> bool:
+        """Remove all that there is, each of it by its name; say whether the cluster agreed."""
+        places = [f"{self._base}/{name}" for name in self._pods]
+        if self._hub:
+            # the job's end would remove it too, whenever the cluster comes to that
+            places.append(f"{self._base}/{self._hub['metadata']['name']}")
+        job = f"{self._jobs}/{self._session['name']}"
+        done = [await self._removed(job, HOW)]
+        done += await asyncio.gather(*(self._removed(place, SOON) for place in places))
+        return all(done)
+
+    async def _removed(self, place: str, how: Mapping[str, Any]) -> bool:
+        """Have something removed; say whether it is, or was not there."""
+        try:
+            await self._call("DELETE", place, how)
+        except ApiError as error:
+            return error.status == 404
+        except FlyteError:
+            return False
+        return True
 
 
 async def _either(done: asyncio.Future[Any], changed: asyncio.Event) -> None:
