@@ -19,9 +19,11 @@ __all__ = [
     "PROTOCOL",
     "Frame",
     "FrameDecoder",
+    "FrameHead",
     "Kind",
     "dump_json",
     "encode_frame",
+    "frame_head",
     "load_json",
 ]
 
@@ -134,6 +136,34 @@ def encode_frame(
     return [head + struct.pack(f"<{len(lengths)}I", *lengths) + text, *buffers]
 
 
+class FrameHead(NamedTuple):
+    """What the fixed prefix of a frame says: its kind, its call, and its bytes in all."""
+
+    kind: int
+    call: int
+    size: int
+
+
+def frame_head(data: Any, start: int) -> Optional[FrameHead]:
+    """Return the head of the frame that begins at a place, ``None`` where it is not all there.
+
+    Args:
+        data: bytes-like.
+        start: the place.
+
+    Raises:
+        ProtocolError: that is no frame, or it is larger than one may be.
+    """
+    if len(data) - start < _PREFIX.size:
+        return None
+    kind, flags, count, call, _, header, body = _PREFIX.unpack_from(data, start)
+    if kind not in _KNOWN or flags:
+        raise ProtocolError(f"The stream carries something that is no frame (kind {kind}).")
+    if header + body > MAX_FRAME or count > MAX_BUFFERS:
+        raise ProtocolError(f"A frame of {header + body} bytes is larger than {MAX_FRAME}.")
+    return FrameHead(kind, call, _PREFIX.size + 4 * count + header + body)
+
+
 class FrameDecoder:
     """Turns bytes, as they arrive, into frames.
 
@@ -167,16 +197,10 @@ class FrameDecoder:
                 del pending[:start]
 
     def _frame_end(self, start: int) -> Optional[int]:
-        available = len(self._pending) - start
-        if available < _PREFIX.size:
+        head = frame_head(self._pending, start)
+        if head is None or len(self._pending) - start < head.size:
             return None
-        kind, flags, count, _, _, header, body = _PREFIX.unpack_from(self._pending, start)
-        if kind not in _KNOWN or flags:
-            raise ProtocolError(f"The stream carries something that is no frame (kind {kind}).")
-        if header + body > MAX_FRAME or count > MAX_BUFFERS:
-            raise ProtocolError(f"A frame of {header + body} bytes is larger than {MAX_FRAME}.")
-        total = _PREFIX.size + 4 * count + header + body
-        return start + total if available >= total else None
+        return start + head.size
 
     def _frame(self, start: int) -> Frame:
         pending = self._pending

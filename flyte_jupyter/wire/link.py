@@ -24,6 +24,7 @@ __all__ = [
     "BYE",
     "BYTES",
     "END",
+    "HANDED_OVER",
     "MOST",
     "PART",
     "Messages",
@@ -43,10 +44,12 @@ BLOB_PART = b"b"
 BLOB_END = b"f"
 #: The kernel ends the session.
 BYE = b"x"
+#: All that a dead kernel has left was told to its heir.
+HANDED_OVER = b"w"
 #: So many messages have been taken; its number is their count, and it is not counted itself.
 TAKEN = b"a"
 
-KINDS = (ARRIVED, BYTES, END, BLOB, BLOB_PART, BLOB_END, BYE, TAKEN)
+KINDS = (ARRIVED, BYTES, END, BLOB, BLOB_PART, BLOB_END, BYE, HANDED_OVER, TAKEN)
 HEADER = struct.Struct(">cQI")
 #: Bytes of a stream that one message holds at the most.
 PART = 128 * 1024
@@ -148,6 +151,13 @@ class Messages:
             return b""
         self._told = self.taken
         return message(TAKEN, self.taken)
+
+    @property
+    def kept(self) -> Iterator[Tuple[bytes, int, bytes]]:
+        """What the other side has not told to have taken: kind, number and bytes of each."""
+        for data in list(self._kept):
+            kind, number, _ = HEADER.unpack_from(data)
+            yield kind, number, data[HEADER.size :]
 
     def _forget(self, taken: int) -> None:
         while self._first < taken and self._kept:

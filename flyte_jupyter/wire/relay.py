@@ -19,7 +19,18 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from flyte_jupyter.errors import ProtocolError
 
-__all__ = ["CHANNELS", "CONTROL", "MARK", "PULSE", "READ", "STREAM", "Pieces", "Relay", "chunk"]
+__all__ = [
+    "CHANNELS",
+    "CONTROL",
+    "MARK",
+    "PULSE",
+    "READ",
+    "STREAM",
+    "Far",
+    "Pieces",
+    "Relay",
+    "chunk",
+]
 
 CONTROL = b"c"
 STREAM = b"s"
@@ -85,12 +96,42 @@ class Pieces:
                     yield self._kind, view[:0]
 
 
+class Far:
+    """The way to the far side: descriptors that do not block.
+
+    Args:
+        read_fd: where chunks come from.
+        write_fd: where chunks go to.
+    """
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self.read_fd = read_fd
+        self.write_fd = write_fd
+        for fd in {read_fd, write_fd}:
+            os.set_blocking(fd, False)
+
+    def read(self) -> bytes:
+        """Return what has come, nothing at its end.
+
+        Raises:
+            OSError: there is nothing now, or never again.
+        """
+        return os.read(self.read_fd, READ)
+
+    def write(self, *parts: Any) -> int:
+        """Write what can be written now; return how much.
+
+        Raises:
+            OSError: that is nothing now, or never again.
+        """
+        return os.writev(self.write_fd, parts)
+
+
 class Relay:
     """The container's end: carries bytes until the far side or the control socket has ended.
 
     Args:
-        read_fd: where chunks come from; it does not block.
-        write_fd: where chunks go to; it does not block.
+        far: the way to the far side.
         control: the near control socket.
         stream: the near stream of frames.
         patience: seconds without a word of the far side after which it counts as gone.
@@ -101,14 +142,14 @@ class Relay:
 
     def __init__(
         self,
-        read_fd: int,
-        write_fd: int,
+        far: Far,
         control: socket.socket,
         stream: socket.socket,
         patience: Optional[float] = None,
     ) -> None:
-        self._read_fd = read_fd
-        self._write_fd = write_fd
+        self._far = far
+        self._read_fd = far.read_fd
+        self._write_fd = far.write_fd
         self._patience = patience
         self._heard = time.monotonic()
         self.silent = False
@@ -209,7 +250,7 @@ class Relay:
 
     def _take_far(self) -> bool:
         try:
-            data = os.read(self._read_fd, READ)
+            data = self._far.read()
         except WAITS:
             return True
         except OSError:
@@ -290,7 +331,7 @@ class Relay:
         parts: List[bytes] = [HEADER.pack(channel, len(data)), data]
         if not self._to_far:
             try:
-                sent = os.writev(self._write_fd, parts)
+                sent = self._far.write(*parts)
             except OSError:
                 sent = 0  # that the other side is gone is heard where it is read
             if sent == HEADER.size + len(data):
@@ -301,7 +342,7 @@ class Relay:
 
     def _give_far(self) -> bool:
         try:
-            del self._to_far[: os.write(self._write_fd, self._to_far)]
+            del self._to_far[: self._far.write(self._to_far)]
         except WAITS:
             pass
         except OSError:

@@ -11,7 +11,7 @@ import os
 import socket
 from typing import Callable, NoReturn
 
-from flyte_jupyter.wire.relay import MARK, Relay
+from flyte_jupyter.wire.relay import MARK, Far, Relay
 from flyte_jupyter.worker import processes
 from flyte_jupyter.worker.container import serve
 
@@ -24,17 +24,14 @@ def main(patience: str) -> None:
     Args:
         patience: seconds without a word of the kernel after which it counts as gone.
     """
-    stand_between(0, 1, float(patience), _leave_the_stream)
+    stand_between(Far(0, 1), float(patience), _leave_the_stream)
 
 
-def stand_between(
-    read_fd: int, write_fd: int, patience: float, leave: Callable[[], None]
-) -> NoReturn:
+def stand_between(far: Far, patience: float, leave: Callable[[], None]) -> NoReturn:
     """Relay between a stream to the kernel and a child that serves the body, and end with it.
 
     Args:
-        read_fd: where what the kernel says comes from.
-        write_fd: where what it is told goes to.
+        far: the stream.
         patience: seconds without a word of the kernel after which it counts as gone.
         leave: called in the child, which must neither read nor write the stream.
     """
@@ -49,10 +46,8 @@ def stand_between(
         serve(theirs)
         os._exit(0)
     theirs.close()
-    os.write(write_fd, MARK)
-    for fd in {read_fd, write_fd}:
-        os.set_blocking(fd, False)
-    relay = Relay(read_fd, write_fd, control, stream, patience)
+    far.write(MARK)
+    relay = Relay(far, control, stream, patience)
     relay.hand_over(far_stream.detach())
     if relay.run():
         # the container ends as what it was for has ended

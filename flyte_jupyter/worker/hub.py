@@ -3,6 +3,7 @@
 A pod shows that it is the one that it says it is, gets the guest's rooms, and has a stream to the
 kernel from then on. Where the kernel's connection is cut, the hub keeps what is on its way until
 the kernel is back. A kernel that stays away for long is gone: the hub ends, and so do the pods.
+Before that, another kernel may take over what it has left.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import hmac
 import os
 import socket
+import ssl
 import sys
 import time
 from typing import Dict, Optional
@@ -25,12 +27,15 @@ from flyte_jupyter.wire.link import (
     BYE,
     BYTES,
     END,
+    HANDED_OVER,
     MOST,
     PART,
     Messages,
     message,
     proof,
 )
+from flyte_jupyter.wire.relay import MARK, STREAM, chunk
+from flyte_jupyter.worker.estate import Answers, Sorter
 
 __all__ = ["Hub", "main"]
 
@@ -74,7 +79,10 @@ class Hub:
         self._name = os.urandom(8).hex()
         self._messages = Messages()
         self._kernel: Optional[asyncio.StreamWriter] = None
+        self._inherited = False
         self._pods: Dict[int, asyncio.StreamWriter] = {}
+        self._sorters: Dict[int, Sorter] = {}
+        self._answers = Answers()
         self._blobs: Dict[str, Blob] = {}
         self._coming: Dict[int, Blob] = {}
         self._more = asyncio.Event()
@@ -84,9 +92,9 @@ class Hub:
         self._room.set()
         self._heard = time.monotonic()
 
-    async def serve(self, listener: socket.socket) -> None:
+    async def serve(self, listener: socket.socket, trust: ssl.SSLContext) -> None:
         """Serve until the kernel has ended the session or is gone; every pod ends with this."""
-        server = await asyncio.start_server(self._met, sock=listener)
+        server = await asyncio.start_server(self._met, sock=listener, ssl=trust)
         async with server:
             while not self._over.is_set():
                 left = self._heard + self._patience - time.monotonic()
@@ -103,6 +111,8 @@ class Hub:
             kind, *rest = line.decode("ascii", "replace").split()
             if kind == "kernel":
                 await self._serve_kernel(reader, writer, nonce, *rest)
+            elif kind == "heir":
+                await self._serve_heir(reader, writer, nonce, *rest)
             elif kind == "pod":
                 await self._serve_pod(reader, writer, nonce, *rest)
         except (TimeoutError, OSError, ValueError, TypeError, ProtocolError) as error:
@@ -117,17 +127,66 @@ class Hub:
         nonce: str,
         shown: str,
         taken: str,
+        known: str,
     ) -> None:
+        """Serve the kernel.
+
+        Args:
+            reader: leads from it.
+            writer: leads to it.
+            nonce: what it was asked with.
+            shown: shows that it knows the key.
+            taken: how many messages it has.
+            known: the hub's name as it knows it; another one where an heir has taken over.
+        """
         if not hmac.compare_digest(shown, proof(self._key, "kernel", nonce)):
             raise ProtocolError("That is not the kernel of this session.")
+        if self._inherited and known != self._name:
+            writer.write(b"gone\n")
+            return
+        again = list(self._messages.again(int(taken)))
+        self._meet(writer)
+        writer.write(f"taken {self._messages.taken}\n".encode())
+        for one in again:
+            writer.write(one)
+        await self._listen(reader, writer)
+
+    async def _serve_heir(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nonce: str, shown: str
+    ) -> None:
+        """Hand over to another kernel what the last one has left, and serve that one."""
+        if not hmac.compare_digest(shown, proof(self._key, "heir", nonce)):
+            raise ProtocolError("That is no kernel that may take over.")
+        left, self._messages = list(self._messages.kept), Messages()
+        self._name = os.urandom(8).hex()
+        self._inherited = True
+        self._meet(writer)
+        writer.write(f"heir {self._name}\n".encode())
+        streams = {*self._pods, *self._answers.streams(), *(number for _, number, _ in left)}
+        for number in sorted(streams & self._sorters.keys()):
+            self._tell(ARRIVED, number, self._sorters[number].name.encode())
+            if self._sorters[number].begun:
+                self._tell(BYTES, number, MARK)
+            answers = self._answers.of(number)
+            if answers:
+                self._tell(BYTES, number, chunk(STREAM, len(answers)) + answers)
+        for kind, number, data in left:
+            if kind == BYTES and data != MARK:
+                self._tell(BYTES, number, data)
+        for number in sorted(streams - self._pods.keys()):
+            self._tell(END, number)
+        self._tell(HANDED_OVER, 0)
+        await self._listen(reader, writer)
+
+    def _meet(self, writer: asyncio.StreamWriter) -> None:
+        """Have a kernel, which may be the same over another connection."""
         if self._kernel is not None:
             self._kernel.close()
         self._kernel = writer
         self._heard = time.monotonic()
-        again = list(self._messages.again(int(taken)))
-        writer.write(f"taken {self._messages.taken}\n".encode())
-        for one in again:
-            writer.write(one)
+        self._room.set()
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while self._kernel is writer:
                 data = await reader.read(PART)
@@ -202,6 +261,7 @@ class Hub:
         self._count += 1
         number = self._count
         self._pods[number] = writer
+        sorter = self._sorters[number] = Sorter(name, number, self._answers)
         self._tell(ARRIVED, number, name.encode())
         try:
             while True:
@@ -209,7 +269,8 @@ class Hub:
                 data = await reader.read(PART)
                 if not data:
                     return
-                self._tell(BYTES, number, data)
+                for whole in sorter.feed(data):
+                    self._tell(BYTES, number, whole)
         finally:
             del self._pods[number]
             self._tell(END, number)
@@ -222,18 +283,21 @@ class Hub:
             self._kernel.write(one)
 
 
-def main(listener: socket.socket, key: str, rooms: bytes, patience: float) -> None:
+def main(
+    listener: socket.socket, trust: ssl.SSLContext, key: str, rooms: bytes, patience: float
+) -> None:
     """Be the hub until the kernel is gone.
 
     Args:
         listener: the socket that the first program has listened on.
+        trust: has the hub's certificate.
         key: the session's, in hexadecimal digits.
         rooms: the guest's rooms, as they came.
         patience: seconds without the kernel after which it counts as gone.
     """
 
     async def serve() -> None:
-        await Hub(bytes.fromhex(key), rooms, patience).serve(listener)
+        await Hub(bytes.fromhex(key), rooms, patience).serve(listener, trust)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve())

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from flyte_jupyter.errors import ProtocolError
-from flyte_jupyter.wire.relay import CONTROL, MOST, PULSE, STREAM, Pieces, Relay, chunk
+from flyte_jupyter.wire.relay import CONTROL, MOST, PULSE, STREAM, Far, Pieces, Relay, chunk
 
 PATIENCE = 60.0
 MUCH = 4 * MOST
@@ -34,7 +34,7 @@ class Ends:
         self._pieces = Pieces()
         self._heard = []
         self.over = self.failed = None
-        self.relay = relay = Relay(far.fileno(), far.fileno(), control, stream, patience)
+        self.relay = relay = Relay(Far(far.fileno(), far.fileno()), control, stream, patience)
         if hand_over is not None:
             relay.hand_over(hand_over)
 

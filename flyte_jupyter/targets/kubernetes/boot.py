@@ -12,17 +12,36 @@ from pathlib import Path
 from flyte_jupyter.images.packages import PACKAGES
 from flyte_jupyter.targets.runtime import guest_runtime
 
-__all__ = ["FILES", "HUB", "KEY", "POD", "PORT", "ROOM", "packed_rooms"]
+__all__ = [
+    "CERTIFICATE",
+    "FILES",
+    "HUB",
+    "KEY",
+    "NAME",
+    "POD",
+    "PORT",
+    "PRIVATE",
+    "ROOM",
+    "packed_rooms",
+]
 
 PORT = 8470
 #: Where a pod has what is not its image's own.
 ROOM = "/opt/flyte_jupyter"
 FILES = f"{ROOM}/files"
-#: The variable that the key travels in; user code does not see it.
+#: The variables that the keys travel in; user code does not see them.
 KEY = "FLYTE_JUPYTER_KEY"
+CERTIFICATE = "FLYTE_JUPYTER_CERTIFICATE"
+PRIVATE = "FLYTE_JUPYTER_PRIVATE"
+#: What the hub's certificate is made out to.
+NAME = "hub.flyte-jupyter"
 
 _COMMON = """\
 import hashlib, hmac, os, socket, struct, sys, time, zlib
+try:
+    import ssl
+except ImportError:
+    sys.exit("This Python has no module ssl, which its connection to the kernel takes.")
 def take(peer, size):
     data = bytearray()
     while len(data) < size:
@@ -51,10 +70,17 @@ def settle(rooms):
         at += size
     sys.path[:] = [home] + [place for place in sys.path if place]
 key = os.environ.pop("FLYTE_JUPYTER_KEY")
+certificate = os.environ.pop("FLYTE_JUPYTER_CERTIFICATE")
 """
 
 # Takes the rooms from who knows the key of the session, and becomes the hub.
 HUB = f"""{_COMMON}
+trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+place = "/tmp/.flyte_jupyter-hub"
+with open(os.open(place, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+    file.write(certificate + os.environ.pop("{PRIVATE}"))
+trust.load_cert_chain(place)
+os.remove(place)
 both = socket.has_dualstack_ipv6()
 listener = socket.create_server(
     ("", {PORT}), backlog=512, dualstack_ipv6=both,
@@ -65,6 +91,7 @@ while True:
     peer.settimeout(30)
     nonce = os.urandom(16).hex()
     try:
+        peer = trust.wrap_socket(peer, server_side=True)
         peer.sendall(f"boot - {{nonce}}\\n".encode())
         kind, proof, size = line(peer)
         right = shown(bytes.fromhex(key), "rooms", nonce)
@@ -78,7 +105,7 @@ settle(rooms)
 from flyte_jupyter.worker.hub import main
 peer.sendall(b"ready\\n")
 peer.close()
-main(listener, key, rooms, float(sys.argv[1]))
+main(listener, trust, key, rooms, float(sys.argv[1]))
 """
 
 # Dials the hub until it is there, unpacks what the image lacks, and serves one body.
@@ -107,9 +134,12 @@ def find_packages(home):
         os.environ[name] = ":".join(filter(None, (place, os.environ.get(name))))
 address, name, patience, limit = sys.argv[1], sys.argv[2], sys.argv[3], time.monotonic() + 60
 blobs = sys.argv[4:]
+trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+trust.load_verify_locations(cadata=certificate)
 while True:
     try:
         hub = socket.create_connection((address, {PORT}), 10)
+        hub = trust.wrap_socket(hub, server_hostname="{NAME}")
         kind, _, nonce = line(hub)
         if kind == "hub":
             words = ["pod", name, shown(key.encode(), "pod", nonce), *blobs]

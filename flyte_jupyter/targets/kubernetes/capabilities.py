@@ -27,10 +27,7 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
         else HONOURED
     ),
     "queue": honoured,
-    "secrets": lambda _: Capability(
-        Honour.APPROXIMATED,
-        "they go from the hub to the pods as all else does, unencrypted: trust that network",
-    ),
+    "secrets": honoured,
     "service_account": honoured,
 }
 PARTS = ("cpu_request", "cpu_limit", "memory_limit", "disk_bytes", "shm_bytes", "device")

@@ -26,6 +26,7 @@ from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
 from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
+from flyte_jupyter.targets.kubernetes.trust import Trust
 from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.wire.link import proof
 
@@ -39,12 +40,15 @@ from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.cluster.connect import connect
 
 until = time.monotonic() + 60
-while time.monotonic() < until:
+while told["places"] and time.monotonic() < until:
     try:
-        Api(connect(told["options"])).call("DELETE", told["job"], told["how"])
+        Api(connect(told["options"])).call("DELETE", told["places"][0], told["how"])
+        del told["places"][0]
+        continue
     except ApiError as error:
         if error.status < 500:
-            break
+            del told["places"][0]
+            continue
     except Exception:
         pass  # the cluster may be away for a moment, and nobody is there to be told
     time.sleep(1)
@@ -67,10 +71,13 @@ class Fleet:
     Args:
         cluster: where.
         image: of the hub.
+        trust: what the session is let in by.
         options: what the cluster was found by.
     """
 
-    def __init__(self, cluster: Cluster, image: str, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, cluster: Cluster, image: str, trust: Trust, options: Mapping[str, Any]
+    ) -> None:
         self._options = options
         self._janitor: Janitor | None = None
         self._loop = asyncio.get_running_loop()
@@ -78,10 +85,11 @@ class Fleet:
         self._image = image
         self._api = Api(cluster)
         self._calls = ThreadPoolExecutor(AT_ONCE, "flyte-kubernetes")
-        self._key = secrets.token_bytes(32)
+        self._trust = trust
         self._session = {"name": f"flyte-{secrets.token_hex(4)}", "uid": ""}
         self._base = f"/api/v1/namespaces/{cluster.namespace}/pods"
         self._jobs = f"/apis/batch/v1/namespaces/{cluster.namespace}/jobs"
+        self._secrets = f"/api/v1/namespaces/{cluster.namespace}/secrets"
         self._pods: dict[str, Pod] = {}
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -89,7 +97,7 @@ class Fleet:
         self._seen = -NODES_SECONDS
         self._hub: dict[str, Any] = {}
         self._hub_changed = asyncio.Event()
-        self._link = Link(cluster, self._key, self._hub_pod, self._arrived, self._hub_lost)
+        self._link = Link(cluster, trust, self._hub_pod, self._arrived, self._hub_lost)
         self._brought: dict[str, asyncio.Task[None]] = {}
         self._watch: Watch | None = None
         self._closed = False
@@ -106,11 +114,20 @@ class Fleet:
             TargetError: the cluster refuses, or the hub does not run there.
         """
         began, said = time.monotonic(), ""
-        job = manifest.hub_job(self._session["name"], self._image, self._key.hex(), owner())
-        made = await self._asked("the hub of the session", "POST", self._jobs, job)
+        name = self._session["name"]
+        places = [f"{self._jobs}/{name}", f"{self._secrets}/{name}"]
+        told = {"options": self._options, "places": places, "how": HOW}
+        self._janitor = Janitor(TIDY, told)
+        secret = manifest.hub_secret(name, self._trust)
+        job = manifest.hub_job(name, self._image, owner())
+        try:
+            await self._asked("the secret of the session", "POST", self._secrets, secret)
+            made = await self._asked("the hub of the session", "POST", self._jobs, job)
+        except BaseException:
+            await self.close()
+            raise
         self._session["uid"] = made["metadata"]["uid"]
-        job_path = f"{self._jobs}/{self._session['name']}"
-        self._janitor = Janitor(TIDY, {"options": self._options, "job": job_path, "how": HOW})
+        self._spawn(self._give_to_job(places[1]))
         threading.Thread(target=self._listen, name="flyte-kubernetes-watch", daemon=True).start()
         self._link.begin()
         try:
@@ -126,6 +143,12 @@ class Fleet:
         except BaseException:
             await self.close()
             raise
+
+    async def _give_to_job(self, place: str) -> None:
+        """Have the secret end with the job, which could not be made before it."""
+        body = {"metadata": {"ownerReferences": [manifest.job_reference(self._session)]}}
+        with contextlib.suppress(FlyteError, ApiError):  # it is removed by name, too
+            await self._call("PATCH", place, body)
 
     def _hub_trouble(self, began: float) -> FlyteError | None:
         """Return why the hub will not be reached, ``None`` where it may."""
@@ -177,7 +200,8 @@ class Fleet:
             self._session,
             image.reference,
             hub,
-            proof(self._key, "pod", name),
+            proof(self._trust.key, "pod", name),
+            self._trust.certificate,
             request,
             [name for name, _, _ in image.blobs],
             await self._nodes(request),
@@ -412,8 +436,9 @@ class Fleet:
         if self._hub:
             # the job's end would remove it too, whenever the cluster comes to that
             places.append(f"{self._base}/{self._hub['metadata']['name']}")
-        job = f"{self._jobs}/{self._session['name']}"
-        done = [await self._removed(job, HOW)]
+        name = self._session["name"]
+        done = [await self._removed(f"{self._jobs}/{name}", HOW)]
+        places.append(f"{self._secrets}/{name}")
         done += await asyncio.gather(*(self._removed(place, SOON) for place in places))
         return all(done)
 

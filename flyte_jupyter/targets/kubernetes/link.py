@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flyte_jupyter.cluster.connect import Cluster
 from flyte_jupyter.cluster.forward import forward
-from flyte_jupyter.errors import FlyteError, ProtocolError, TargetError
+from flyte_jupyter.errors import ProtocolError, TargetError
 from flyte_jupyter.targets.attachment import Attachment
 from flyte_jupyter.targets.kubernetes.boot import PORT, packed_rooms
+from flyte_jupyter.targets.kubernetes.speaker import Speaker
+from flyte_jupyter.targets.kubernetes.trust import Trust, trusting
 from flyte_jupyter.wire.link import (
     ARRIVED,
     BLOB,
@@ -22,6 +24,7 @@ from flyte_jupyter.wire.link import (
     BYE,
     BYTES,
     END,
+    HANDED_OVER,
     MOST,
     PART,
     TAKEN,
@@ -37,6 +40,7 @@ HELLO_SECONDS = 20.0
 DIRECT_SECONDS = 3.0
 # The hub takes a kernel that says nothing for gone; this is well within its patience.
 PULSE_SECONDS = 15.0
+UNKNOWN = "-"
 
 
 class Stream(Attachment):
@@ -57,10 +61,8 @@ class Stream(Attachment):
         self._number = number
 
     def send(self, head: bytes, data: Any) -> None:
-        """Send bytes to the pod."""
-        whole = head + bytes(data)
-        for at in range(0, len(whole), PART):
-            self._link.tell(BYTES, self._number, whole[at : at + PART])
+        """Send bytes to the pod, in one piece: what an heir sends may follow any of them."""
+        self._link.tell(BYTES, self._number, head + bytes(data))
 
     def take(self, data: bytes) -> None:
         """Take bytes that the pod has sent."""
@@ -81,7 +83,7 @@ class Link:
 
     Args:
         cluster: where.
-        key: the session's.
+        trust: the session's.
         hub: returns the name of the hub's pod and its address, once it runs.
         arrived: called with the name of a pod and its stream.
         lost: called when the hub is another one, which has nothing of what the last one had.
@@ -89,12 +91,14 @@ class Link:
     Attributes:
         open: done once the hub was reached for the first time.
         refusal: why it is not reached now, ``None`` while it is or nothing is known.
+        over: whether another kernel has taken over.
+        handed_over: done once the hub has told all that a dead kernel had left.
     """
 
     def __init__(
         self,
         cluster: Cluster,
-        key: bytes,
+        trust: Trust,
         hub: Callable[[], Awaitable[tuple[str, str]]],
         arrived: Callable[[str, Stream], None],
         lost: Callable[[], None],
@@ -102,18 +106,21 @@ class Link:
         self.lost = lost
         self._loop = asyncio.get_running_loop()
         self._cluster = cluster
-        self._key = key
+        self._key = trust.key
+        self._trust = trusting(trust.certificate)
         self._hub = hub
         self._arrived = arrived
         self._messages = Messages()
         self._streams: dict[int, Stream] = {}
         self._room = asyncio.Event()
         self._blobs = count(1)
-        self._speaker: _Speaker | None = None
+        self._speaker: Speaker | None = None
         self._instance = ""
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self.over = False
         self.refusal: Exception | None = None
+        self.handed_over: asyncio.Future[None] = self._loop.create_future()
         self.open: asyncio.Future[None] = self._loop.create_future()
 
     def begin(self) -> None:
@@ -122,10 +129,10 @@ class Link:
 
     async def _keep(self) -> None:
         pause = FIRST_PAUSE
-        while not self._closed:
+        while not self._closed and not self.over:
             try:
                 speaker = await self._dial()
-            except (FlyteError, OSError, TimeoutError, ValueError) as error:
+            except Exception as error:  # whatever it is, who waits for the hub tells it
                 self.refusal = error
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -142,11 +149,11 @@ class Link:
             if self._speaker is not None:
                 self._speaker.write(message(TAKEN, self._messages.taken))
 
-    async def _dial(self) -> _Speaker:
+    async def _dial(self) -> Speaker:
         """Connect, show who one is, and go on where the link was cut."""
         pod, address = await self._hub()
         while True:
-            speaker = _Speaker()
+            speaker = Speaker(self._trust)
             await self._connect(pod, address, speaker)
             try:
                 async with asyncio.timeout(HELLO_SECONDS):
@@ -156,18 +163,20 @@ class Link:
                 speaker.close()
                 raise
 
-    async def _connect(self, pod: str, address: str, speaker: _Speaker) -> None:
+    async def _connect(self, pod: str, address: str, speaker: Speaker) -> None:
         """Reach the hub: as pods do from inside the cluster, else through the API server."""
         if self._cluster.inside:
             try:
                 async with asyncio.timeout(DIRECT_SECONDS):
                     await self._loop.create_connection(lambda: speaker, address, PORT)
                 return
+            except ConnectionRefusedError:
+                raise  # it does not listen yet
             except (OSError, TimeoutError):
                 pass  # a policy of the network may forbid it
         await forward(self._cluster, self._cluster.namespace, pod, PORT, speaker)
 
-    async def _greet(self, speaker: _Speaker) -> bool:
+    async def _greet(self, speaker: Speaker) -> bool:
         """Say hello; False where the hub has only now got what it is made of."""
         kind, instance, nonce = (await speaker.line()).split()
         if kind == "boot":
@@ -181,17 +190,26 @@ class Link:
             return False
         if self._instance and instance != self._instance:
             self._begin_anew()
-        self._instance = instance
-        shown = proof(self._key, "kernel", nonce)
-        speaker.write(f"kernel {shown} {self._messages.taken}\n".encode())
-        _, taken = (await speaker.line()).split()
-        for one in self._messages.again(int(taken)):
+        again = await self._introduce(speaker, instance, nonce)
+        for one in again:
             speaker.write(one)
         self._speaker = speaker
         speaker.hear(self._take)
         if not self.open.done():
             self.open.set_result(None)
         return True
+
+    async def _introduce(self, speaker: Speaker, instance: str, nonce: str) -> Iterable[bytes]:
+        """Say who one is; return what is to be sent again."""
+        shown = proof(self._key, "kernel", nonce)
+        known = self._instance or UNKNOWN
+        speaker.write(f"kernel {shown} {self._messages.taken} {known}\n".encode())
+        answer, *rest = (await speaker.line()).split()
+        if answer == "gone":
+            self.over = True
+            raise TargetError("Another kernel has taken over what this one had in the cluster.")
+        self._instance = instance
+        return self._messages.again(int(rest[0]))
 
     def _begin_anew(self) -> None:
         """Let go of the streams of a hub that is no more."""
@@ -210,6 +228,8 @@ class Link:
                     stream = self._streams[number] = Stream(self, number)
                     self._arrived(payload.decode(), stream)
                     continue
+                if kind == HANDED_OVER and not self.handed_over.done():
+                    self.handed_over.set_result(None)
                 stream_or_none = self._streams.get(number)
                 if stream_or_none is None:
                     continue
@@ -271,63 +291,3 @@ class Link:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-
-
-class _Speaker(asyncio.Protocol):
-    """One connection to the hub: lines at first, then messages."""
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._text = bytearray()
-        self._news = asyncio.Event()
-        self._hear: Callable[[Any], None] | None = None
-        self.lost: asyncio.Future[None] = loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._hear is not None:
-            self._hear(data)
-        else:
-            self._text += data
-            self._news.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self._news.set()
-        if not self.lost.done():
-            self.lost.set_result(None)
-
-    async def line(self) -> str:
-        """Return the next line.
-
-        Raises:
-            TargetError: the connection has ended.
-        """
-        while b"\n" not in self._text:
-            if self.lost.done():
-                raise TargetError("The hub of the session has ended the connection.")
-            self._news.clear()
-            await self._news.wait()
-        text, _, rest = bytes(self._text).partition(b"\n")
-        self._text = bytearray(rest)
-        return text.decode("ascii", "replace")
-
-    def hear(self, hear: Callable[[Any], None]) -> None:
-        """Hand on from now on what comes, as it comes."""
-        self._hear = hear
-        if self._text:
-            hear(bytes(self._text))
-            self._text.clear()
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None and not self.lost.done():
-            self._transport.write(data)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-        if not self.lost.done():
-            self.lost.set_result(None)

@@ -10,8 +10,17 @@ from flyte_jupyter.spec.pod import PodTemplate
 from flyte_jupyter.spec.resources import AUTO
 from flyte_jupyter.spec.secret import MOUNT
 from flyte_jupyter.targets.kubernetes import placement
-from flyte_jupyter.targets.kubernetes.boot import HUB, KEY, POD, PORT, ROOM
+from flyte_jupyter.targets.kubernetes.boot import (
+    CERTIFICATE,
+    HUB,
+    KEY,
+    POD,
+    PORT,
+    PRIVATE,
+    ROOM,
+)
 from flyte_jupyter.targets.kubernetes.nodes import Nodes
+from flyte_jupyter.targets.kubernetes.trust import Trust
 from flyte_jupyter.targets.protocol import StartRequest
 
 __all__ = [
@@ -21,6 +30,8 @@ __all__ = [
     "OWNER",
     "SESSION",
     "hub_job",
+    "hub_secret",
+    "job_reference",
     "label_value",
     "probe_pod",
     "worker_pod",
@@ -41,6 +52,7 @@ PATIENCE = 600
 LEFT = 60
 # A pod whose node is lost is given up after so many seconds.
 NODE_LOST = 60
+HUB_KEYS = (KEY, CERTIFICATE, PRIVATE)
 PROBE_RESOURCES = {
     "requests": {"cpu": "50m", "memory": "64Mi"},
     "limits": {"memory": "256Mi"},
@@ -51,13 +63,29 @@ HUB_RESOURCES = {
 }
 
 
-def hub_job(session: str, image: str, key: str, owner: str) -> dict[str, Any]:
+def hub_secret(session: str, trust: Trust) -> dict[str, Any]:
+    """Return the secret with what only a session's hub may know.
+
+    Args:
+        session: name of the session, and of the secret.
+        trust: what the session is let in by.
+    """
+    values = (trust.key.hex(), trust.certificate, trust.private)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": session, "labels": {**MANAGED, SESSION: session}},
+        "stringData": dict(zip(HUB_KEYS, values, strict=True)),
+        "immutable": True,
+    }
+
+
+def hub_job(session: str, image: str, owner: str) -> dict[str, Any]:
     """Return the job of a session's hub; everything else of the session belongs to it.
 
     Args:
-        session: name of the session.
+        session: name of the session, and of its secret.
         image: any with Python.
-        key: the session's, in hexadecimal digits.
         owner: the kernel.
     """
     labels = {**MANAGED, SESSION: session, KIND: "hub"}
@@ -66,7 +94,7 @@ def hub_job(session: str, image: str, key: str, owner: str) -> dict[str, Any]:
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", HUB, str(PATIENCE)],
-        "env": [*_surroundings(), {"name": KEY, "value": key}],
+        "env": [*_surroundings(), *(_secret(session, name) for name in HUB_KEYS)],
         "ports": [{"containerPort": PORT}],
         "resources": HUB_RESOURCES,
         "securityContext": _rights(),
@@ -99,6 +127,7 @@ def worker_pod(
     image: str,
     hub: str,
     key: str,
+    certificate: str,
     request: StartRequest,
     blobs: Sequence[str] = (),
     nodes: Nodes | None = None,
@@ -111,6 +140,7 @@ def worker_pod(
         image: any with Python.
         hub: address of the hub.
         key: the pod's own.
+        certificate: the hub's, PEM.
         request: what the worker needs.
         blobs: what it fetches from the hub before it begins.
         nodes: what the cluster has, ``None`` where one may not ask.
@@ -130,6 +160,7 @@ def worker_pod(
             *_surroundings(environ),
             *({"name": k, "value": v} for k, v in environ.items()),
             {"name": KEY, "value": key},
+            {"name": CERTIFICATE, "value": certificate},
         ],
         "resources": _resources(request, nodes),
         "securityContext": _rights(),
@@ -173,7 +204,7 @@ def worker_pod(
             "name": name,
             "labels": labels,
             "annotations": _apart(),
-            "ownerReferences": [_job(session)],
+            "ownerReferences": [job_reference(session)],
         },
         "spec": spec,
     }
@@ -207,7 +238,7 @@ def probe_pod(name: str, session: Mapping[str, str], image: str, question: str) 
             "name": name,
             "labels": labels,
             "annotations": _apart(),
-            "ownerReferences": [_job(session)],
+            "ownerReferences": [job_reference(session)],
         },
         "spec": {
             **_pod(),
@@ -247,7 +278,16 @@ def _pod() -> dict[str, Any]:
     }
 
 
-def _job(session: Mapping[str, str]) -> dict[str, str]:
+def _secret(session: str, name: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": session, "key": name}}}
+
+
+def job_reference(session: Mapping[str, str]) -> dict[str, str]:
+    """Return what makes an object end with a session.
+
+    Args:
+        session: ``name`` and ``uid`` of its job.
+    """
     return {"apiVersion": "batch/v1", "kind": "Job", **session}
 
 

@@ -158,9 +158,11 @@ class KubernetesTarget:
 
     async def _open(self, say: Callable[[str], None]) -> Fleet:
         from flyte_jupyter.targets.kubernetes.fleet import Fleet
+        from flyte_jupyter.targets.kubernetes.trust import new_trust
 
         cluster = await asyncio.to_thread(self.cluster)
-        fleet = Fleet(cluster, python_image(sys.version_info[:2]), self._options)
+        trust = await asyncio.to_thread(new_trust)
+        fleet = Fleet(cluster, python_image(sys.version_info[:2]), trust, self._options)
         await fleet.open(say)
         return fleet
 

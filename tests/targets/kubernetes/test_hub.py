@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ import pytest
 
 from flyte_jupyter.targets.kubernetes import boot, link
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
+from flyte_jupyter.targets.kubernetes.trust import Trust, new_trust, trusting
+from flyte_jupyter.wire.frames import Kind, encode_frame
 from flyte_jupyter.wire.link import proof
 from flyte_jupyter.wire.relay import MARK, STREAM, chunk
 
-KEY = bytes(range(32))
+TRUST = new_trust()
 PATIENCE = 30
 
 
@@ -31,7 +35,7 @@ class Scene:
         self.news = asyncio.Event()
         self.connections: list[asyncio.Transport] = []
         self.writers: list[asyncio.StreamWriter] = []
-        self.link = Link(None, KEY, self._name, self._arrived, lambda: None)  # type: ignore[arg-type]
+        self.link = Link(None, TRUST, self._name, self._arrived, lambda: None)  # type: ignore[arg-type]
 
     async def _name(self) -> tuple[str, str]:
         return "hub", "127.0.0.1"
@@ -45,13 +49,18 @@ class Scene:
         transport, _ = await loop.create_connection(lambda: args[-1], "127.0.0.1", self.port)
         self.connections.append(transport)
 
-    async def pod(self, name: str, *blobs: str, key: bytes | None = None) -> Any:
+    async def pod(self, name: str, *blobs: str, trust: Trust = TRUST) -> Any:
         """Dial as a pod does; return its connection, with the rooms and blobs that it got."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1",
+            self.port,
+            ssl=trusting(trust.certificate),
+            server_hostname=boot.NAME,
+        )
         self.writers.append(writer)
         kind, _, nonce = (await reader.readline()).decode().split()
         assert kind == "hub"
-        own = proof(key or KEY, "pod", name)
+        own = proof(trust.key, "pod", name)
         words = ["pod", name, proof(own.encode(), "pod", nonce), *blobs]
         writer.write((" ".join(words) + "\n").encode())
         rooms = await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
@@ -77,6 +86,14 @@ class Scene:
         return self.streams[name]
 
 
+def frame(data: bytes, kind: int = Kind.DATA, call: int = 0) -> bytes:
+    return b"".join(encode_frame(kind, call, {"id": "w1"}, [data]))
+
+
+def sent(data: bytes) -> bytes:
+    return chunk(STREAM, len(data)) + data
+
+
 class Frames(asyncio.Protocol):
     def __init__(self) -> None:
         self.data = bytearray()
@@ -99,7 +116,12 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     with socket.create_server(("", 0)) as free:
         port = free.getsockname()[1]
     program = boot.HUB.replace(str(boot.PORT), str(port)).replace("/tmp/.flyte", f"{tmp_path}/.f")
-    environ = {boot.KEY: KEY.hex(), "PATH": "/usr/bin"}
+    environ = {
+        boot.KEY: TRUST.key.hex(),
+        boot.CERTIFICATE: TRUST.certificate,
+        boot.PRIVATE: TRUST.private,
+        "PATH": "/usr/bin",
+    }
     hub = subprocess.Popen([sys.executable, "-I", "-S", "-c", program, "600"], env=environ)
 
     def begin(act: Callable[[Scene], Coroutine[Any, Any, None]]) -> subprocess.Popen[bytes]:
@@ -125,13 +147,14 @@ def test_bytes_go_both_ways_and_each_pod_has_its_own(play: Any) -> None:
         both = [await scene.pod(name) for name in ("one", "other")]
         for number, (_, writer, rooms, _) in enumerate(both):
             assert rooms == boot.packed_rooms()
-            writer.write(MARK + chunk(STREAM, 1) + str(number).encode())
+            writer.write(MARK + sent(frame(str(number).encode())))
         for number, name in enumerate(("one", "other")):
             frames = Frames()
             stream = await scene.stream(name)
             await stream.begun
             transport = stream.connect(frames)
-            assert await frames.size(1) == str(number).encode()
+            expected = frame(str(number).encode())
+            assert await frames.size(len(expected)) == expected
             transport.write(f"to {name}".encode())
             told = await both[number][0].readexactly(5 + len(f"to {name}"))
             assert told == chunk(STREAM, len(f"to {name}")) + f"to {name}".encode()
@@ -143,14 +166,15 @@ def test_a_cut_connection_loses_and_repeats_nothing(play: Any) -> None:
     async def act(scene: Scene) -> None:
         _, writer, _, _ = await scene.pod("one")
         frames = Frames()
-        content = b"".join(number.to_bytes(4, "big") for number in range(1 << 18))
+        numbers = b"".join(number.to_bytes(4, "big") for number in range(1 << 18))
+        parts = [frame(numbers[at : at + 100_000]) for at in range(0, len(numbers), 100_000)]
+        content = b"".join(parts)
         writer.write(MARK)
         stream = await scene.stream("one")
         await stream.begun
         stream.connect(frames)
         for at in range(0, len(content), 1 << 16):
-            part = content[at : at + (1 << 16)]
-            writer.write(chunk(STREAM, len(part)) + part)
+            writer.write(sent(content[at : at + (1 << 16)]))
             await writer.drain()
             if at % (1 << 18) == 0:
                 scene.connections[-1].abort()
@@ -175,7 +199,15 @@ def test_a_blob_is_waited_for_and_fetched_whole(play: Any, tmp_path: Path) -> No
 def test_a_pod_with_another_key_is_not_let_in(play: Any) -> None:
     async def act(scene: Scene) -> None:
         with pytest.raises(asyncio.IncompleteReadError):
-            await scene.pod("one", key=bytes(32))
+            await scene.pod("one", trust=replace(TRUST, key=bytes(32)))
+
+    play(act)
+
+
+def test_a_pod_does_not_take_another_for_the_hub(play: Any) -> None:
+    async def act(scene: Scene) -> None:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await scene.pod("one", trust=new_trust())
 
     play(act)
 

@@ -17,7 +17,7 @@ def pod(**fields: Any) -> dict[str, Any]:
     if resources is not None:
         fields |= {"memory": resources.memory_limit, "cpu": resources.cpu_request}
     request = StartRequest(Prepared("key", environ=(("A", "1"),)), **fields)
-    return worker_pod("flyte-1-1", SESSION, "python:3.12-slim", "10.0.0.1", "k", request)
+    return worker_pod("flyte-1-1", SESSION, "python:3.12-slim", "10.0.0.1", "k", "pem", request)
 
 
 def container(made: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def container(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_no_pod_has_rights_or_a_token() -> None:
-    for spec in (pod()["spec"], hub_job("s", "i", "k", "o")["spec"]["template"]["spec"]):
+    for spec in (pod()["spec"], hub_job("s", "i", "o")["spec"]["template"]["spec"]):
         (only,) = spec["containers"]
         assert only["securityContext"] == {
             "allowPrivilegeEscalation": False,
