@@ -26,6 +26,7 @@ _FACE = {
         "shut_down",
         "with_runcontext",
     ),
+    "flyte_jupyter.session.attach": ("attach",),
     "flyte_jupyter.session.deployments": ("deployments", "rollback", "undeploy"),
     "flyte_jupyter.session.graph": ("graph",),
     "flyte_jupyter.spec": (
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         shut_down,
         with_runcontext,
     )
+    from flyte_jupyter.session.attach import attach
     from flyte_jupyter.session.deployments import deployments, rollback, undeploy
     from flyte_jupyter.session.graph import graph
     from flyte_jupyter.spec import (

@@ -167,7 +167,7 @@ class Carrier:
     def note(self, attempt: Attempt) -> None:
         """Say and record that an attempt has begun."""
         attempt.action.enter(Phase.RUNNING)
-        self._record.attempt(attempt.action, attempt.hand.label)
+        self._record.attempt(attempt.action, attempt.hand.label, attempt.number)
 
     def send(self, attempt: Attempt) -> None:
         """Send the call, and the code if the worker lacks it."""

@@ -16,10 +16,11 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flyte_jupyter.engine.actions import Conductor
 from flyte_jupyter.engine.bell import Bell
@@ -33,6 +34,9 @@ from flyte_jupyter.spec.naming import did_you_mean
 from flyte_jupyter.targets.protocol import Prepared, Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.segments import process_segments
+
+if TYPE_CHECKING:
+    from flyte_jupyter.engine.adoption import Adopted
 
 __all__ = ["Engine"]
 
@@ -223,6 +227,40 @@ class Engine:
         """Call back on the engine's thread with the events of a run from ``start`` on."""
         self._post(partial(run.listen, callback, start))
 
+    def state_of(self, run: str) -> RunState | None:
+        """Return a run of this engine that has not ended."""
+        return self._runs.get(run)
+
+    def adopt(self, target: str, runs: Mapping[str, RunState], attempts: Sequence[Adopted]) -> None:
+        """Go on with runs of a dead kernel; returns at once.
+
+        Args:
+            target: name of the target that they were on.
+            runs: by their names; told how it goes on.
+            attempts: those that the journal says run.
+        """
+
+        async def go_on() -> None:
+            from flyte_jupyter.engine.adoption import lost, take_over
+
+            try:
+                place = self.conductor(target).target
+                ends = await take_over(place, runs, attempts, self.journal)
+            except Exception as error:
+                ends = {name: lost(error) for name in runs}
+            for name, outcome in ends.items():
+                self._end(runs[name], outcome)
+
+        def begin() -> None:
+            for name in runs:
+                self.journal.put("runs", (name,), owner=self.journal.owner)
+            task = self._loop.create_task(go_on())
+            self._ahead.add(task)
+            task.add_done_callback(self._ahead.discard)
+
+        self._runs.update(runs)
+        self._post(begin)
+
     def keep(self) -> None:
         """Return once all that is known so far is written down."""
         written = threading.Event()
@@ -305,10 +343,8 @@ class Engine:
         self.journal.put("runs", (run.name,), phase=outcome.phase, ended=time.time())
 
         def told() -> None:
-            run.emit("end", None, phase=outcome.phase.value, seconds=time.time() - run.created)
             self._runs.pop(run.name, None)
-            run.done.set_result(outcome)
-            run.let_go()
+            run.end(outcome)
 
         self.journal.when_kept(told)
 

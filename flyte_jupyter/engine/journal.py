@@ -26,7 +26,7 @@ from flyte_jupyter.wire.segments import process_segments
 
 __all__ = ["KEPT_AT_ONCE", "Journal", "dump_value", "load_value", "write_value"]
 
-VERSION = 1
+VERSION = 2
 KEPT_AT_ONCE = 1 << 20
 LEASE = 15.0
 # Commits after which the log is moved into the file, in the background, and pages of the log from
@@ -62,7 +62,7 @@ CREATE TABLE actions (
 ) WITHOUT ROWID;
 CREATE TABLE attempts (
     run TEXT, action TEXT, number INTEGER, phase TEXT, worker TEXT, started REAL, ended REAL,
-    peak_memory INTEGER, cpu_seconds REAL, exit TEXT,
+    peak_memory INTEGER, cpu_seconds REAL, exit TEXT, call INTEGER,
     PRIMARY KEY (run, action, number)
 ) WITHOUT ROWID;
 CREATE TABLE specs (hash TEXT PRIMARY KEY, settings TEXT) WITHOUT ROWID;
@@ -134,7 +134,9 @@ class Journal:
             if version == 0:
                 for statement in SCHEMA.split(";"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version={VERSION}")
+            elif version == 1:
+                db.execute("ALTER TABLE attempts ADD COLUMN call INTEGER")
+            db.execute(f"PRAGMA user_version={VERSION}")
             db.execute("COMMIT")
         except sqlite3.Error:
             db.execute("ROLLBACK")

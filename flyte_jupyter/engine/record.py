@@ -71,10 +71,17 @@ class Recorder:
         self.journal.spec(digest, lambda: to_plain(action.settings))
         self.journal.put("actions", (action.run.name, action.name), spec=digest)
 
-    def attempt(self, action: Action, worker: str) -> None:
-        """Record that an attempt has started."""
+    def attempt(self, action: Action, worker: str, call: int) -> None:
+        """Record that an attempt has started.
+
+        Args:
+            action: what is tried.
+            worker: label of the worker.
+            call: number of the call there.
+        """
         key = _key(action)
-        self.journal.put("attempts", key, phase="running", worker=worker, started=time.time())
+        now = time.time()
+        self.journal.put("attempts", key, phase="running", worker=worker, started=now, call=call)
 
     def attempt_ended(self, action: Action, used: dict[str, Any]) -> None:
         """Record that an attempt has ended, and close its log.

@@ -127,7 +127,18 @@ class RunState:
 
     def emit(self, kind: str, action: str | None = None, **data: Any) -> None:
         """Add an event and tell those who listen."""
-        self._events.append((time.time(), kind, action, data))
+        self.past(time.time(), kind, action, **data)
+
+    def past(self, at: float, kind: str, action: str | None = None, **data: Any) -> None:
+        """Add an event of another time, likewise.
+
+        Args:
+            at: seconds since the epoch.
+            kind: of the event.
+            action: of the run.
+            **data: of the event.
+        """
+        self._events.append((at, kind, action, data))
         if self.subscribers:
             (event,) = self.events(len(self._events) - 1)
             for subscriber in tuple(self.subscribers):
@@ -177,6 +188,13 @@ class RunState:
         action = Action(self, f"a{len(self.actions)}", parent, unit, settings, inputs)
         self.actions.append(action)
         return action
+
+    def end(self, outcome: Outcome) -> None:
+        """Tell that the run has ended, and how."""
+        self.phase = outcome.phase
+        self.emit("end", None, phase=outcome.phase.value, seconds=time.time() - self.created)
+        self.done.set_result(outcome)
+        self.let_go()
 
     def let_go(self) -> None:
         """Forget what a run that has ended needs no more, so that memory is given back at once."""

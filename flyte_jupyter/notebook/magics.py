@@ -25,6 +25,7 @@ from IPython.core.magic import (
 from flyte_jupyter.catalog import current
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.options import (
+    ATTACH_OPTIONS,
     CELL_RUN_OPTIONS,
     CLEAN_OPTIONS,
     DEPLOY_OPTIONS,
@@ -173,6 +174,19 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         the last run that called it.
         """
         return self._verb("logs", line, local_ns)
+
+    @_helped(("Options:", ATTACH_OPTIONS))
+    @no_var_expand
+    @line_magic
+    def flyte_attach(self, line: str) -> Any:
+        """Take up a run of another kernel, or of an earlier one: its phase, its result, its logs.
+
+            %flyte_attach [RUN]
+
+        A run whose kernel lives is followed, and an interrupt ends only that. What runs in a
+        cluster outlives its kernel for ten minutes: then the run goes on here.
+        """
+        return self._verb("attach", line)
 
     @_helped(("Options:", PS_OPTIONS))
     @no_var_expand

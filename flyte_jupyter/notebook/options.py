@@ -149,6 +149,9 @@ LOGS_OPTIONS: tuple[Option, ...] = (
     _option("--tail", Kind.ONE, "LINES", "how many lines of each attempt"),
     _option("--stderr", Kind.FLAG, "", "only what was written to standard error"),
 )
+ATTACH_OPTIONS: tuple[Option, ...] = (
+    _option("--wait", Kind.SWITCH, "", "--no-wait gives the Run at once"),
+)
 PS_OPTIONS: tuple[Option, ...] = (_option("--all", Kind.FLAG, "", "also what other kernels have"),)
 _DRY_RUN = _option("--dry-run", Kind.FLAG, "", "only say what would be removed")
 CLEAN_OPTIONS: tuple[Option, ...] = (

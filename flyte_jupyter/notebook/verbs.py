@@ -11,6 +11,7 @@ from typing import Any
 
 from flyte_jupyter.notebook.arguments import Arguments
 from flyte_jupyter.notebook.options import (
+    ATTACH_OPTIONS,
     CLEAN_OPTIONS,
     DEPLOY_OPTIONS,
     DEPLOYMENTS_OPTIONS,
@@ -52,6 +53,13 @@ def _logs(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
 
     # a terminal has room for all, and other programs read what it is given
     return logs_of(said.positionals, said.values, variables, None if terminal else TAIL)
+
+
+def _attach(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.attaching import attach_line
+
+    del variables
+    return attach_line(said, terminal)
 
 
 def _ps(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
@@ -147,6 +155,9 @@ VERBS: dict[str, Verb] = {
         "[NAME ...]",
         CLEAN_OPTIONS,
         _clean,
+    ),
+    "attach": Verb(
+        "takes up a run of another kernel, or of an earlier one", "[RUN]", ATTACH_OPTIONS, _attach
     ),
     "images": Verb(
         "lists what was built for the targets, and removes it", "", IMAGES_OPTIONS, _images

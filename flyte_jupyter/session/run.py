@@ -71,7 +71,8 @@ class Run:
         return self._outcome().phase if self.done else self._running_phase()
 
     def _running_phase(self) -> Phase:
-        root = self._state.actions[:1]
+        # one of another kernel has only its events here
+        root = self._state.actions[:1] or self.actions[:1]
         phase = root[0].phase if root else Phase.QUEUED
         return Phase.RUNNING if phase in TERMINAL else phase
 

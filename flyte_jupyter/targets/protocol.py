@@ -26,6 +26,7 @@ __all__ = [
     "Capability",
     "ExitRecord",
     "Honour",
+    "Inheritance",
     "Inventory",
     "Leftover",
     "Prepared",
@@ -169,6 +170,20 @@ class Worker(Protocol):
         """End the worker and all that it started, at once."""
 
 
+class Inheritance(Protocol):
+    """What a dead kernel has left on a target, taken over.
+
+    Attributes:
+        workers: those that there are, by their labels; their answers come again where a kernel may
+            not have heard them, and the last of their logs likewise.
+    """
+
+    workers: dict[str, Worker]
+
+    async def close(self) -> None:
+        """End all of it that is still there."""
+
+
 class Target(Protocol):
     """A place where work runs.
 
@@ -235,6 +250,16 @@ class Target(Protocol):
 
         Raises:
             TargetError: it cannot be started.
+        """
+
+    async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:
+        """Take over the workers of a dead kernel, where work outlives its kernel.
+
+        Args:
+            labels: those of the workers that are looked for; who comes with them is taken over too.
+
+        Raises:
+            TargetError: the target cannot be asked.
         """
 
     async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:

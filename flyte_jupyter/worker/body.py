@@ -38,6 +38,8 @@ __all__ = ["start"]
 
 # How it ends without its stream, and what it writes then: user code may end with the same status.
 STREAM_ENDED = 71
+# how many calls are remembered by what they have printed
+CALLS = 1024
 LAST_WORD = b"flyte_jupyter: the stream to the notebook has ended\n"
 # These are read when a process starts, so a fork cannot honour them.
 EARLY = ("LD_", "DYLD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES", "OPENSSL_CONF")
@@ -115,6 +117,7 @@ class _Body:
         self.config = config
         self.work: queue.SimpleQueue[Optional[Frame]] = queue.SimpleQueue()
         self.link = Link(read_fd, write_fd, self.receive, self.stream_ended)
+        self.said: Dict[int, int] = {}
         self.book = LogBook(self.send_log, self.link.wake)
         self.main_thread = threading.get_ident()
         self.capsules: Dict[str, Frame] = {}
@@ -215,8 +218,15 @@ class _Body:
         os._exit(STREAM_ENDED)
 
     def send_log(self, call: int, stream: str, text: str) -> None:
-        """Send a piece of the log."""
-        self.link.send(Kind.LOG, call, {"stream": stream, "text": text})
+        """Send a piece of the log, with the bytes of that call's log before it.
+
+        Whoever goes on for a kernel that has died can tell by them what was written down already.
+        """
+        before = self.said.pop(call, 0)
+        if len(self.said) >= CALLS:
+            del self.said[next(iter(self.said))]  # it has been silent for longest
+        self.said[call] = before + len(text.encode("utf-8", "surrogateescape"))
+        self.link.send(Kind.LOG, call, {"stream": stream, "text": text, "at": before})
 
     def interrupt(self) -> None:
         """Raise ``KeyboardInterrupt`` in the user's code."""

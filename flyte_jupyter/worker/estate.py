@@ -8,10 +8,10 @@ then, so the last ones are kept a while longer.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Iterator, Tuple
+from typing import Any, Iterator, Set, Tuple
 
-from flyte_jupyter.wire.frames import Kind, frame_head
-from flyte_jupyter.wire.relay import CONTROL, MARK, STREAM, Pieces, chunk
+from flyte_jupyter.wire.frames import FrameHead, Kind, frame_head
+from flyte_jupyter.wire.relay import CONTROL, HEADER, MARK, STREAM, Pieces, chunk
 
 __all__ = ["Answers", "Sorter"]
 
@@ -21,9 +21,14 @@ MOST = 32 << 20
 
 
 class Answers:
-    """The last answers of all pods, the newest of them as far as there is room."""
+    """The calls of all pods: which are not answered, and the last answers as far as there is room.
+
+    Attributes:
+        open: (stream, call) of what is not answered.
+    """
 
     def __init__(self) -> None:
+        self.open: Set[Tuple[int, int]] = set()
         self._kept: OrderedDict[Tuple[int, int], bytes] = OrderedDict()
         self._size = 0
 
@@ -35,10 +40,27 @@ class Answers:
             call: number of the call there.
             frame: the answer.
         """
+        self.open.discard((stream, call))
         self._size += len(frame) - len(self._kept.pop((stream, call), b""))
         self._kept[stream, call] = frame
         while self._size > MOST:
             self._size -= len(self._kept.popitem(last=False)[1])
+
+    def asked(self, stream: int, data: bytes) -> None:
+        """See which calls the kernel makes.
+
+        Args:
+            stream: the pod's.
+            data: what it is sent: one whole piece.
+        """
+        if data[:1] == STREAM:
+            for _, head in _frames(data, HEADER.size):
+                if head.kind == Kind.CALL:
+                    self.open.add((stream, head.call))
+
+    def ended(self, stream: int) -> None:
+        """Expect nothing more of a pod."""
+        self.open = {one for one in self.open if one[0] != stream}
 
     def of(self, stream: int) -> bytes:
         """Return the answers that are kept of a pod, one behind the other."""
@@ -103,14 +125,21 @@ class Sorter:
             yield chunk(CONTROL, end) + bytes(self._lines[:end])
             del self._lines[:end]
         end = 0
-        while True:
-            head = frame_head(self._frames, end)
-            if head is None or end + head.size > len(self._frames):
-                break
+        for at, head in _frames(self._frames, 0):
+            end = at + head.size
             if head.kind in ANSWERS:
-                whole = bytes(memoryview(self._frames)[end : end + head.size])
+                whole = bytes(memoryview(self._frames)[at:end])
                 self._answers.keep(self._stream, head.call, whole)
-            end += head.size
         if end:
             yield chunk(STREAM, end) + bytes(memoryview(self._frames)[:end])
             del self._frames[:end]
+
+
+def _frames(data: Any, at: int) -> Iterator[Tuple[int, FrameHead]]:
+    """Yield place and head of each whole frame from a place on."""
+    while True:
+        head = frame_head(data, at)
+        if head is None or at + head.size > len(data):
+            return
+        yield at, head
+        at += head.size

@@ -3,7 +3,8 @@
 A pod shows that it is the one that it says it is, gets the guest's rooms, and has a stream to the
 kernel from then on. Where the kernel's connection is cut, the hub keeps what is on its way until
 the kernel is back. A kernel that stays away for long is gone: the hub ends, and so do the pods.
-Before that, another kernel may take over what it has left.
+Before that, another kernel may take over what it has left; where it has left nothing to be done,
+nobody waits for that.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ __all__ = ["Hub", "main"]
 
 # Seconds for who has connected to say who it is.
 HELLO = 30.0
+# A kernel that waits for nothing is waited for no longer than this.
+IDLE = 60.0
 BLOBS = "/tmp/blobs"
 
 
@@ -83,6 +86,7 @@ class Hub:
         self._pods: Dict[int, asyncio.StreamWriter] = {}
         self._sorters: Dict[int, Sorter] = {}
         self._answers = Answers()
+        self._unheard = False
         self._blobs: Dict[str, Blob] = {}
         self._coming: Dict[int, Blob] = {}
         self._more = asyncio.Event()
@@ -98,10 +102,17 @@ class Hub:
         async with server:
             while not self._over.is_set():
                 left = self._heard + self._patience - time.monotonic()
-                if left <= 0:
+                idle = self._heard + IDLE - time.monotonic()
+                if left <= 0 or (idle <= 0 and not self._waited_for):
                     return
+                left = min(left, IDLE) if self._waited_for else min(left, idle)
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._over.wait(), left)
+
+    @property
+    def _waited_for(self) -> bool:
+        """True while a pod works, or has answered what no kernel has heard."""
+        return bool(self._answers.open or self._unheard)
 
     async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonce = os.urandom(16).hex()
@@ -183,6 +194,7 @@ class Hub:
         if self._kernel is not None:
             self._kernel.close()
         self._kernel = writer
+        self._unheard = False
         self._heard = time.monotonic()
         self._room.set()
 
@@ -213,6 +225,7 @@ class Hub:
         if pod is None:
             return  # it has ended, and the kernel is about to hear of it
         if kind == BYTES:
+            self._answers.asked(number, payload)
             pod.write(payload)
         elif kind == END:
             pod.close()
@@ -270,9 +283,11 @@ class Hub:
                 if not data:
                     return
                 for whole in sorter.feed(data):
+                    self._unheard = self._unheard or self._kernel is None
                     self._tell(BYTES, number, whole)
         finally:
             del self._pods[number]
+            self._answers.ended(number)
             self._tell(END, number)
 
     def _tell(self, kind: bytes, number: int, data: bytes = b"") -> None:

@@ -16,6 +16,7 @@ from flyte_jupyter.store.ledger import Ledger
 from flyte_jupyter.targets.docker.capabilities import capabilities
 from flyte_jupyter.targets.protocol import (
     Capability,
+    Inheritance,
     Inventory,
     Leftover,
     Prepared,
@@ -177,6 +178,11 @@ class DockerTarget:
         if not self._opening.done():
             await asyncio.shield(self._opening)
         return self._fleet
+
+    async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:
+        """Return nothing: what runs here ends with its kernel."""
+        del labels
+        return ()
 
     async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
         """Return what kernels have made in this engine and is there.

@@ -19,7 +19,7 @@ from flyte_jupyter.errors import FlyteError, TargetError
 from flyte_jupyter.images.probe import QUESTION, Probe, read_answer
 from flyte_jupyter.store.owners import owner
 from flyte_jupyter.targets.janitor import Janitor
-from flyte_jupyter.targets.kubernetes import manifest
+from flyte_jupyter.targets.kubernetes import estate, manifest
 from flyte_jupyter.targets.kubernetes.boot import FILES
 from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
@@ -115,9 +115,7 @@ class Fleet:
         """
         began, said = time.monotonic(), ""
         name = self._session["name"]
-        places = [f"{self._jobs}/{name}", f"{self._secrets}/{name}"]
-        told = {"options": self._options, "places": places, "how": HOW}
-        self._janitor = Janitor(TIDY, told)
+        self._janitor = self._new_janitor()
         secret = manifest.hub_secret(name, self._trust)
         job = manifest.hub_job(name, self._image, owner())
         try:
@@ -127,8 +125,9 @@ class Fleet:
             await self.close()
             raise
         self._session["uid"] = made["metadata"]["uid"]
-        self._spawn(self._give_to_job(places[1]))
+        self._spawn(self._give_to_job(f"{self._secrets}/{name}"))
         threading.Thread(target=self._listen, name="flyte-kubernetes-watch", daemon=True).start()
+        estate.keep(estate.Estate(name, self._cluster.namespace, self._options, self._trust))
         self._link.begin()
         try:
             while not self._link.open.done():
@@ -143,6 +142,14 @@ class Fleet:
         except BaseException:
             await self.close()
             raise
+        # from here on the hub itself ends when nothing is waited for any more
+        await asyncio.to_thread(self._janitor.dismiss, True)
+        self._janitor = None
+
+    def _new_janitor(self) -> Janitor:
+        name = self._session["name"]
+        places = [f"{self._jobs}/{name}", f"{self._secrets}/{name}"]
+        return Janitor(TIDY, {"options": self._options, "places": places, "how": HOW})
 
     async def _give_to_job(self, place: str) -> None:
         """Have the secret end with the job, which could not be made before it."""
@@ -423,11 +430,13 @@ class Fleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.to_thread(self._calls.shutdown)
-        if self._janitor is not None and clean:
-            await asyncio.to_thread(self._janitor.dismiss, True)
-        elif self._janitor is not None:
+        estate.forget(self._session["name"])
+        if not clean:
             # it removes the rest when the cluster answers, and nobody waits for that
-            threading.Thread(target=self._janitor.dismiss, args=(False,), daemon=True).start()
+            janitor = self._janitor or self._new_janitor()
+            threading.Thread(target=janitor.dismiss, args=(False,), daemon=True).start()
+        elif self._janitor is not None:
+            await asyncio.to_thread(self._janitor.dismiss, True)
         self._api.close()
 
     async def _gone(self) -> bool:

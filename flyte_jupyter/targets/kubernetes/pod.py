@@ -59,9 +59,18 @@ class Pod:
             stream: the pod's.
             config: the body's; see :mod:`flyte_jupyter.worker.body`.
         """
+        self.go_on(stream)
+        assert self._control is not None
+        self._control.say({"op": "spawn", "id": BODY, "config": dict(config), "memory": None})
+
+    def go_on(self, stream: Stream) -> None:
+        """Hear of a pod whose first process has begun already.
+
+        Args:
+            stream: the pod's.
+        """
         self._stream = stream
         self._control = Control(stream.control, self._told, self._control_lost)
-        self._control.say({"op": "spawn", "id": BODY, "config": dict(config), "memory": None})
 
     async def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Attach the stream of frames to a protocol."""

@@ -20,6 +20,7 @@ from flyte_jupyter.targets.kubernetes.capabilities import capabilities
 from flyte_jupyter.targets.kubernetes.images import ClusterImages
 from flyte_jupyter.targets.protocol import (
     Capability,
+    Inheritance,
     Inventory,
     Leftover,
     Prepared,
@@ -165,6 +166,24 @@ class KubernetesTarget:
         fleet = Fleet(cluster, python_image(sys.version_info[:2]), trust, self._options)
         await fleet.open(say)
         return fleet
+
+    async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:
+        """Take over the sessions of dead kernels that these pods belong to.
+
+        Raises:
+            TargetError: a cluster does not answer.
+        """
+        from flyte_jupyter.cluster.connect import connect
+        from flyte_jupyter.targets.kubernetes.estate import estates
+        from flyte_jupyter.targets.kubernetes.heir import Heir
+
+        heirs = []
+        for estate in estates(labels):
+            options = {**estate.options, "namespace": estate.namespace}
+            heir = Heir(await asyncio.to_thread(connect, options), estate)
+            await heir.open()
+            heirs.append(heir)
+        return heirs
 
     async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
         """Return nothing: what a session leaves is the cluster's to remove."""

@@ -20,6 +20,7 @@ from flyte_jupyter.targets.local.capabilities import capabilities
 from flyte_jupyter.targets.local.supervisor import LocalWorker, Supervisor
 from flyte_jupyter.targets.protocol import (
     Capability,
+    Inheritance,
     Inventory,
     Leftover,
     Prepared,
@@ -161,6 +162,11 @@ class LocalTarget:
             supervisor = Supervisor(command, guest_runtime(), self._environ)
             self._supervisors[command] = supervisor
         return supervisor
+
+    async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:
+        """Return nothing: what runs here ends with its kernel."""
+        del labels
+        return ()
 
     async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
         """Return the folders of workers, remove those that are named.
