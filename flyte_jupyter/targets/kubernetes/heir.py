@@ -20,7 +20,7 @@ from flyte_jupyter.targets.kubernetes.speaker import Speaker
 from flyte_jupyter.targets.protocol import Worker
 from flyte_jupyter.wire.link import proof
 
-__all__ = ["Heir"]
+__all__ = ["Heir", "HeirLink"]
 
 # A hub that is there is reached within so many seconds.
 SECONDS = 60.0
@@ -44,7 +44,7 @@ class Heir:
         self._pods = f"{core}/pods"
         self._secret = f"{core}/secrets/{estate.session}"
         self._job = f"/apis/batch/v1/namespaces/{cluster.namespace}/jobs/{estate.session}"
-        self._link = _HeirLink(cluster, estate.trust, self._hub, self._arrived, lambda: None)
+        self._link = HeirLink(cluster, estate.trust, self._hub, self._arrived, lambda: None)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._held: list[Pod] = []
         self.workers: dict[str, Worker] = {}
@@ -132,7 +132,7 @@ class Heir:
         return True
 
 
-class _HeirLink(Link):
+class HeirLink(Link):
     """The link of an heir, who has taken nothing yet."""
 
     async def _introduce(self, speaker: Speaker, instance: str, nonce: str) -> Iterable[bytes]:

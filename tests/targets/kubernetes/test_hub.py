@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from flyte_jupyter.targets.kubernetes import boot, link
+from flyte_jupyter.targets.kubernetes.heir import HeirLink
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.trust import Trust, new_trust, trusting
 from flyte_jupyter.wire.frames import Kind, encode_frame
@@ -35,6 +36,8 @@ class Scene:
         self.news = asyncio.Event()
         self.connections: list[asyncio.Transport] = []
         self.writers: list[asyncio.StreamWriter] = []
+        self.readers: dict[str, asyncio.StreamReader] = {}
+        self.inherited: dict[str, Stream] = {}
         self.link = Link(None, TRUST, self._name, self._arrived, lambda: None)  # type: ignore[arg-type]
 
     async def _name(self) -> tuple[str, str]:
@@ -43,6 +46,14 @@ class Scene:
     def _arrived(self, name: str, stream: Stream) -> None:
         self.streams[name] = stream
         self.news.set()
+
+    def heir(self) -> HeirLink:
+        """Have another kernel take over."""
+        heir = HeirLink(
+            self.link._cluster, TRUST, self._name, self.inherited.__setitem__, lambda: None
+        )
+        heir.begin()
+        return heir
 
     async def forward(self, *args: Any) -> None:
         loop = asyncio.get_running_loop()
@@ -58,6 +69,7 @@ class Scene:
             server_hostname=boot.NAME,
         )
         self.writers.append(writer)
+        self.readers[name] = reader
         kind, _, nonce = (await reader.readline()).decode().split()
         assert kind == "hub"
         own = proof(trust.key, "pod", name)
@@ -72,7 +84,7 @@ class Scene:
 
     async def close(self) -> None:
         await self.link.close()
-        for stream in self.streams.values():
+        for stream in (*self.streams.values(), *self.inherited.values()):
             stream.control.close()
         for writer in self.writers:
             writer.close()
@@ -208,6 +220,43 @@ def test_a_pod_does_not_take_another_for_the_hub(play: Any) -> None:
     async def act(scene: Scene) -> None:
         with pytest.raises(ssl.SSLCertVerificationError):
             await scene.pod("one", trust=new_trust())
+
+    play(act)
+
+
+def test_an_heir_hears_what_the_kernel_may_not_have_written_down(play: Any) -> None:
+    async def act(scene: Scene) -> None:
+        _, writer, _, _ = await scene.pod("one")
+        _, silent, _, _ = await scene.pod("silent")
+        early = frame(b"early", Kind.RESULT, 1)
+        writer.write(MARK + sent(early))
+        frames = Frames()
+        stream = await scene.stream("one")
+        await stream.begun
+        stream.connect(frames)
+        assert await frames.size(len(early)) == early
+        # half a frame is nobody's yet
+        late = frame(b"late", Kind.LOG, 2)
+        writer.write(sent(late[:7]))
+        heir = scene.heir()
+        await heir.handed_over
+        writer.write(sent(late[7:]))
+        told = Frames()
+        inherited = scene.inherited["one"]
+        await inherited.begun
+        transport = inherited.connect(told)
+        # an answer that was taken comes once more, and so does what was not told to be taken
+        assert await told.size(len(2 * early + late)) == 2 * early + late
+        assert not scene.inherited["silent"].begun.done()
+        silent.write(MARK)
+        await scene.inherited["silent"].begun
+        transport.write(b"to the pod")
+        reader = scene.readers["one"]
+        assert await reader.readexactly(len(sent(b"to the pod"))) == sent(b"to the pod")
+        assert scene.link._task is not None
+        await scene.link._task
+        assert scene.link.over
+        await heir.close()
 
     play(act)
 
