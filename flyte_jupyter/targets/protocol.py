@@ -129,7 +129,8 @@ class Leftover:
         name: names it on the target, for people and to have it removed.
         owner: the kernel, as :func:`flyte_jupyter.store.owners.owner` writes it.
         description: what it is, in a few words.
-        kind: ``"container"``, ``"network"``, ``"volume"`` or ``"folder"``.
+        kind: ``"container"``, ``"network"``, ``"volume"``, ``"folder"``, ``"session"`` or
+            ``"pod"``.
         state: of a container ``"running"`` or how it ended; else empty.
         environment: name of the environment that it serves, if any.
         created: seconds since the epoch, ``None`` if that is not known.

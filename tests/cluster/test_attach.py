@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import flyte_jupyter as flyte
+from flyte_jupyter.session.leftovers import clean, present
 
 from .conftest import until
 
@@ -73,3 +74,20 @@ def test_what_calls_others_is_ended_and_says_so(survived: Any) -> None:
     with pytest.raises(flyte.errors.ActionAbortedError, match="went with the kernel"):
         run.result()
     assert [action.phase for action in run.actions] == ["aborted", "succeeded"]
+
+
+def test_what_a_killed_kernel_has_is_listed_and_removed(
+    kernel: Callable[[str], Any], core: Any, namespace: str, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    process = kernel(KERNEL.format(namespace=namespace, state=state, call="counts, 6000"))
+    assert process.stdout.readline() == "begun\n", process.stderr.read()
+    process.kill()
+    process.wait()
+    found = [one for one in present() if one.target == "kubernetes"]
+    assert {one.what.kind for one in found} == {"session", "pod"}
+    assert {one.what.alive for one in found} == {False}
+    assert {one.what.environment for one in found} == {"", "other"}
+    clean()
+    until(lambda: not core.list_namespaced_pod(namespace).items)
+    assert not [one for one in present() if one.target == "kubernetes"]

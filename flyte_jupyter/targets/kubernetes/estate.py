@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,14 @@ class Estate:
         session: its name, with which the names of its pods begin.
         namespace: where it is.
         options: what the cluster was found by.
+        owner: the kernel, as :func:`flyte_jupyter.store.owners.owner` writes it.
         trust: what the session is let in by.
     """
 
     session: str
     namespace: str
     options: Mapping[str, Any]
+    owner: str
     trust: Trust
 
 
@@ -49,15 +51,9 @@ def forget(session: str) -> None:
         _file(session).unlink()
 
 
-def estates(pods: Collection[str]) -> Iterator[Estate]:
-    """Yield the sessions that any of these pods belongs to, as far as this machine knows them.
-
-    Args:
-        pods: their names.
-    """
+def estates() -> Iterator[Estate]:
+    """Yield the sessions that this machine knows."""
     for path in sorted(_folder().glob("*.json")):
-        if not any(pod.startswith(f"{path.stem}-") for pod in pods):
-            continue
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # another version's
             plain = json.loads(path.read_text("utf-8"))
             trust = plain.pop("trust")

@@ -127,7 +127,9 @@ class Fleet:
         self._session["uid"] = made["metadata"]["uid"]
         self._spawn(self._give_to_job(f"{self._secrets}/{name}"))
         threading.Thread(target=self._listen, name="flyte-kubernetes-watch", daemon=True).start()
-        estate.keep(estate.Estate(name, self._cluster.namespace, self._options, self._trust))
+        estate.keep(
+            estate.Estate(name, self._cluster.namespace, self._options, owner(), self._trust)
+        )
         self._link.begin()
         try:
             while not self._link.open.done():

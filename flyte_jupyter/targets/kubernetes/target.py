@@ -178,7 +178,9 @@ class KubernetesTarget:
         from flyte_jupyter.targets.kubernetes.heir import Heir
 
         heirs = []
-        for estate in estates(labels):
+        for estate in estates():
+            if not any(label.startswith(f"{estate.session}-") for label in labels):
+                continue
             options = {**estate.options, "namespace": estate.namespace}
             heir = Heir(await asyncio.to_thread(connect, options), estate)
             await heir.open()
@@ -186,9 +188,14 @@ class KubernetesTarget:
         return heirs
 
     async def sweep(self, remove: Collection[str] = ()) -> list[Leftover]:
-        """Return nothing: what a session leaves is the cluster's to remove."""
-        del remove
-        return []
+        """Return the sessions and pods of this machine's kernels, in all clusters they have met.
+
+        Raises:
+            TargetError: a cluster does not answer, or does not let something be removed.
+        """
+        from flyte_jupyter.targets.kubernetes import leftovers
+
+        return await asyncio.to_thread(leftovers.sweep, remove)
 
     async def images(
         self, wanted: Collection[Image | None] = (), remove: Collection[str] = ()
