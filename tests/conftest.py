@@ -1,4 +1,4 @@
-"""What all tests share: folders of their own, other Pythons, an engine, and what a skip means."""
+"""What all tests share: folders, other Pythons, an engine, a cluster, and what a skip means."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from .clusters import core, fresh_namespace, node, place  # noqa: F401
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon

@@ -1,4 +1,4 @@
-"""A cluster for the tests: any that KUBECONFIG names, and a namespace of their own in it."""
+"""Pods and notebooks of the tests in the cluster, and what of it can be killed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,44 +13,17 @@ from typing import Any
 
 import pytest
 
+from tests.clusters import HOW, LIMIT, found, remove_namespaces, until
+
+__all__ = ["IMAGE", "LIMIT", "PROGRAM", "found", "manifest", "remove_namespaces", "until"]
+
 IMAGE = "python:3.11-slim"
-# how long a pod, a namespace or a node may take, in seconds
-LIMIT = 90
 PROGRAM = Path(__file__).parent.parent.parent / ".ci" / "cluster.py"
-HOW = "export KUBECONFIG=$(python .ci/cluster.py up)"
 
 
-@pytest.fixture(scope="session")
-def core() -> Iterator[Any]:
-    """The core of the API of the cluster that KUBECONFIG names; skips where it names none."""
-    if not os.environ.get("KUBECONFIG"):
-        pytest.skip(f"no cluster is given: {HOW}, or name one of your own there")
-    from kubernetes import client, config
-
-    with config.new_client_from_config() as connection:
-        yield client.CoreV1Api(connection)
-
-
-@pytest.fixture(scope="session")
-def fresh_namespace(core: Any) -> Iterator[Callable[..., str]]:
-    """A function that makes a namespace, which is gone when the tests end."""
-    made: list[str] = []
-
-    def make(labels: dict[str, str] | None = None) -> str:
-        name = f"flyte-jupyter-test-{uuid.uuid4().hex[:8]}"
-        core.create_namespace({"metadata": {"name": name, "labels": labels or {}}})
-        made.append(name)
-        # a pod is refused before that
-        until(lambda: found(core.read_namespaced_service_account, "default", name))
-        return name
-
-    yield make
-    remove_namespaces(core, made)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def namespace(fresh_namespace: Callable[..., str]) -> str:
-    """A namespace of the tests' own."""
+    """A namespace of a module's own: what others leave is not taken for what it leaves."""
     return fresh_namespace()
 
 
@@ -142,31 +114,3 @@ def manifest(name: str, *command: str, **container: Any) -> dict[str, Any]:
             "dnsPolicy": "Default",
         },
     }
-
-
-def remove_namespaces(core: Any, names: list[str]) -> None:
-    """Remove namespaces, and wait until they are gone with all that was in them."""
-    for name in names:
-        if found(core.read_namespace, name):
-            core.delete_namespace(name)
-    until(lambda: not any(found(core.read_namespace, name) for name in names))
-
-
-def found(read: Callable[..., Any], *names: str) -> Any:
-    """Return what is read, nothing where it is not there."""
-    from kubernetes.client import ApiException
-
-    try:
-        return read(*names)
-    except ApiException as error:
-        if error.status != 404:
-            raise
-        return None
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Wait until something holds that no watch tells."""
-    limit = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < limit, f"not within {LIMIT} s"
-        time.sleep(0.05)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import flyte_jupyter as flyte
-
-from .conftest import until
 
 TASKS = """
     @env.task
@@ -19,44 +17,6 @@ TASKS = """
 
         return socket.gethostname()
 """
-
-
-@pytest.fixture
-def node(core: Any) -> Iterator[Callable[..., None]]:
-    """A function that gives a node resources, labels and a taint, which are taken back."""
-    from kubernetes.client import ApiException
-
-    name = core.list_node().items[0].metadata.name
-    given: list[dict[str, int]] = []
-
-    def give(resources: dict[str, int], labels: dict[str, str], taint: str | None = None) -> None:
-        given.append(resources)
-        try:
-            for resource, count in resources.items():
-                _patch(core, name, "add", f"/status/capacity/{_escaped(resource)}", str(count))
-        except ApiException as error:
-            pytest.skip(f"nodes cannot be patched here: {error.reason}")
-        taints = [{"key": taint, "effect": "NoSchedule"}] if taint else []
-        core.patch_node(name, {"metadata": {"labels": labels}, "spec": {"taints": taints}})
-        given.append(dict.fromkeys(labels, 0))
-        until(lambda: set(resources) <= set(core.read_node(name).status.allocatable))
-
-    yield give
-    if given:
-        resources, labels = given
-        for resource in resources:
-            for part in ("capacity", "allocatable"):
-                _patch(core, name, "remove", f"/status/{part}/{_escaped(resource)}", None)
-        gone = dict.fromkeys(labels)
-        core.patch_node(name, {"metadata": {"labels": gone}, "spec": {"taints": []}})
-
-
-def _patch(core: Any, node: str, verb: str, path: str, value: str | None) -> None:
-    core.patch_node_status(node, [{"op": verb, "path": path, "value": value}])
-
-
-def _escaped(resource: str) -> str:
-    return resource.replace("/", "~1")
 
 
 def begun(book: Callable[[str], Any]) -> Any:

@@ -24,9 +24,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from document_accounts import Account
 from document_parts import Document, read_folder
 
+from tests.clusters import Place
+
 VARIABLE = "FLYTE_JUPYTER_DOCUMENTS"
 # the images that the documents name, beside the default one
 IMAGES = ("python:3.12", "python:3.12-slim", "pytorch:latest", "fastapi:latest")
+# those of them that are in no registry
+NOWHERE = ("pytorch:latest", "fastapi:latest")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -39,11 +43,18 @@ def documents() -> dict[str, Document]:
     return read_folder(Path(folder))
 
 
-@pytest.fixture(scope="module", params=("local", "docker"))
+@pytest.fixture(scope="module", params=("local", "docker", "kubernetes"))
 def target(request: pytest.FixtureRequest) -> Iterator[str]:
     """The target that a kernel takes where a document names none: each in turn."""
     if request.param == "local":
         yield "local"
+        return
+    if request.param == "kubernetes":
+        place: Place = request.getfixturevalue("place")
+        has_images(request.getfixturevalue("core"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KUBECONFIG", place.kubeconfig)
+            yield "kubernetes"
         return
     request.getfixturevalue("docker_engine")
     needs_image: Callable[[str], str] = request.getfixturevalue("needs_image")
@@ -53,6 +64,18 @@ def target(request: pytest.FixtureRequest) -> Iterator[str]:
     start = time.time()
     yield "docker"
     gone(start)
+
+
+def has_images(core: Any) -> None:
+    """Skip unless a node has the images that are in no registry."""
+    there = {
+        name for node in core.list_node().items for i in node.status.images for name in i.names
+    }
+    for image in NOWHERE:
+        if f"docker.io/library/{image}" not in there:
+            pytest.skip(
+                f"needs the image {image} in the cluster: python .ci/cluster.py load {image}"
+            )
 
 
 LOOK = """

@@ -1,0 +1,135 @@
+"""On a cluster the environments of the documents are pods, each of the image that it names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from document_accounts import ACCOUNTS, BY_NAME, only
+
+from tests.clusters import Place, until
+
+each = pytest.mark.parametrize("played", ACCOUNTS, indirect=True, ids=lambda a: a.name)
+on_kubernetes = pytest.mark.parametrize("target", ["kubernetes"], indirect=True, scope="module")
+
+# Eight processors are not in every node; accelerators are, once a node is said to have them.
+WHERE = """
+import importlib.metadata, os, platform, socket
+
+def where() -> dict:
+    return {
+        "host": socket.gethostname(),
+        "boot": open("/proc/sys/kernel/random/boot_id").read().strip(),
+        "token": os.path.exists("/var/run/secrets/kubernetes.io/serviceaccount"),
+        "packages": sorted({each.name for each in importlib.metadata.distributions()}),
+        "system": platform.freedesktop_os_release()["VERSION_CODENAME"],
+        "python": platform.python_version(),
+    }
+
+def here(env):
+    task, asked = env.task(where), env.resources
+    if asked is None or asked.cpu_request is None or asked.cpu_request <= 1000:
+        return task
+    return task.override(resources=flyte.Resources(cpu=1, memory="1Gi", gpu=asked.device))
+
+from flyte_jupyter import catalog
+runs = {
+    name: flyte.run(here(declared.value))
+    for name, declared in catalog.current().environments.items()
+}
+places = {name: run.result() for name, run in runs.items()}
+"""
+DEFAULT = "python:{}.{}-slim".format(*sys.version_info)
+IMAGES = {
+    "base-utils": "python:3.12-slim",
+    "ml-training": "pytorch:latest",
+    "base": "python:3.12",
+    "ml": "pytorch:latest",
+    "api": "fastapi:latest",
+    "base-template": "python:3.12-slim",
+    "training-specialized": "python:3.12-slim",
+}
+GPUS = {"ml-training": "2", "training-specialized": "2", "gpu_training": "1"}
+LABELS = {
+    "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB",
+    "karpenter.k8s.aws/instance-gpu-name": "a10g",
+}
+# what the kernel has and no image of a document
+OF_THE_KERNEL = {"ipykernel", "jupyterlab", "flyte_jupyter", "nbclient"}
+
+
+@on_kubernetes
+@each
+def test_every_environment_is_a_pod_of_its_own_with_the_image_that_it_names(
+    played: Any, core: Any, place: Place, node: Callable[..., None]
+) -> None:
+    nodes = {one.metadata.name: one.status.node_info.boot_id for one in core.list_node().items}
+    node({"nvidia.com/gpu": 4}, LABELS)
+    kernel = played.kernel
+    kernel.does(WHERE)
+    places = kernel.value("places")
+    assert set(places) >= set(played.account.environments)
+    assert len({each["host"] for each in places.values()}) == len(places)
+    for name, found in places.items():
+        pod = place.pods[found["host"]]
+        assert pod.metadata.labels["flyte-jupyter/environment"] == name
+        (container,) = pod.spec.containers
+        assert container.image == IMAGES.get(name, DEFAULT), name
+        assert (container.resources.limits or {}).get("nvidia.com/gpu") == GPUS.get(name), name
+        assert nodes[pod.spec.node_name] == found["boot"]
+        assert not found["token"]
+        assert not OF_THE_KERNEL & set(found["packages"]), name
+
+
+@on_kubernetes
+@only("depends-on")
+def test_an_environment_has_the_system_and_the_python_of_the_image_it_names(
+    played: Any, inside: Callable[[str], tuple[str, str]], node: Callable[..., None]
+) -> None:
+    node({"nvidia.com/gpu": 4}, LABELS)
+    kernel = played.kernel
+    kernel.does(WHERE)
+    for name in ("base", "ml", "api"):
+        place = kernel.value(f"places[{name!r}]")
+        assert (place["system"], place["python"]) == inside(IMAGES[name]), name
+
+
+@on_kubernetes
+@only("task-environment")
+def test_an_environment_has_the_packages_that_its_image_adds(
+    played: Any, node: Callable[..., None]
+) -> None:
+    node({"nvidia.com/gpu": 4}, LABELS)
+    kernel = played.kernel
+    kernel.does(WHERE)
+    packages = {name: kernel.value(f"places[{name!r}]['packages']") for name in ("ml_env", "light")}
+    assert {"pandas", "scikit-learn"} <= set(packages["ml_env"])
+    assert not {"pandas", "scikit-learn"} & set(packages["light"])
+
+
+@on_kubernetes
+def test_a_block_that_asks_for_accelerators_waits_for_a_node_with_them(
+    documents: Any, kernel: Any, core: Any, place: Place
+) -> None:
+    document = documents[BY_NAME["depends-on"].digest]
+    kernel.does("import flyte")
+    kernel.does(document.python[0])
+    kernel.does("run = flyte.run(train_model)")
+    asked = "flyte-jupyter/environment=ml-training"
+    until(lambda: waiting(core.list_namespaced_pod(place.namespace, label_selector=asked).items))
+    (pod,) = core.list_namespaced_pod(place.namespace, label_selector=asked).items
+    assert pod.spec.containers[0].resources.limits == {
+        "cpu": "8",
+        "memory": "16Gi",
+        "nvidia.com/gpu": "2",
+    }
+    kernel.does("run.abort()")
+    assert kernel.value("str(run.phase)") == "aborted"
+
+
+def waiting(pods: list[Any]) -> bool:
+    """Say whether a pod waits for a node that has what it asks for."""
+    conditions = [one for pod in pods for one in pod.status.conditions or ()]
+    return any("Insufficient nvidia.com/gpu" in (one.message or "") for one in conditions)
