@@ -21,7 +21,6 @@ SERVER = (
     "h.ThreadingHTTPServer(('', 8080), Echo).serve_forever()\n"
 )
 READY = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
-FAKE = "nvidia.com~1gpu"
 
 
 def is_ready(pod: Any) -> bool:
@@ -168,26 +167,14 @@ def test_a_namespace_takes_what_is_in_it_along(
 
 
 def test_a_pod_is_placed_by_devices_that_a_node_is_said_to_have(
-    core: Any, namespace: str, pod: Callable[..., str], becomes: Callable[..., Any]
+    node: Callable[..., None], pod: Callable[..., str], becomes: Callable[..., Any]
 ) -> None:
-    from kubernetes.client import ApiException
-
-    node = core.list_node().items[0].metadata.name
-    add = [{"op": "add", "path": f"/status/capacity/{FAKE}", "value": "2"}]
-    try:
-        core.patch_node_status(node, add)
-    except ApiException as error:
-        pytest.skip(f"nodes cannot be patched here: {error.reason}")
-    try:
-        two, three = ({"limits": {"nvidia.com/gpu": str(count)}} for count in (2, 3))
-        becomes(pod("true", resources=two), lambda pod: pod.status.phase == "Succeeded")
-        waits = becomes(pod("true", resources=three), lambda pod: pod.status.conditions)
-        assert waits.status.conditions[0].reason == "Unschedulable"
-        assert "Insufficient nvidia.com/gpu" in waits.status.conditions[0].message
-    finally:
-        for part in ("capacity", "allocatable"):
-            remove = [{"op": "remove", "path": f"/status/{part}/{FAKE}"}]
-            core.patch_node_status(node, remove)
+    node({"nvidia.com/gpu": 2}, {})
+    two, three = ({"limits": {"nvidia.com/gpu": str(count)}} for count in (2, 3))
+    becomes(pod("true", resources=two), lambda pod: pod.status.phase == "Succeeded")
+    waits = becomes(pod("true", resources=three), lambda pod: pod.status.conditions)
+    assert waits.status.conditions[0].reason == "Unschedulable"
+    assert "Insufficient nvidia.com/gpu" in waits.status.conditions[0].message
 
 
 def test_what_runs_goes_on_without_the_api(
