@@ -250,6 +250,8 @@ class Collector:
     def _bind(
         self, name: str, value: Any, read: Read, namespace: dict[str, Any], place: Place
     ) -> None:
+        if _is_open_of_ipython(value):
+            return  # there the built-in one has that name
         key = (self.space_of(namespace), name)
         index = self._bound.get(key)
         if isinstance(value, types.ModuleType) and self.imports.only_tasks(value, read.chains):
@@ -328,6 +330,15 @@ def _rank(value: object) -> int:
     if isinstance(value, types.FunctionType):
         return 2
     return 3 if isinstance(value, type) else 1
+
+
+def _is_open_of_ipython(value: object) -> bool:
+    """Say whether it is what IPython puts into every notebook under the name ``open``."""
+    return (
+        isinstance(value, types.FunctionType)
+        and getattr(value, "__wrapped__", None) is open
+        and value.__globals__.get("__name__") == "IPython.core.interactiveshell"
+    )
 
 
 def _is_module(value: object) -> bool:

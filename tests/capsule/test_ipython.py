@@ -89,3 +89,13 @@ def test_a_function_beside_the_import_of_what_it_calls_travels_as_source():
     symbols, _, warnings = _session(more + SYMBOLS)
     assert symbols == [["f", "function", "Cell In[6]:2"]]
     assert warnings == []
+
+
+def test_the_open_of_a_notebook_is_the_built_in_one():
+    more = """
+shell.run_cell("@env.task\\ndef k():\\n    return open('/etc/hostname')", store_history=True)
+capsule = build_capsule(shell.user_ns["k"])
+shipped = repr(capsule.payload)
+print(json.dumps([[s.name for s in capsule.report.symbols], "interactiveshell" in shipped]))
+"""
+    assert _session(more, "ipykernel") == [["k"], False]
