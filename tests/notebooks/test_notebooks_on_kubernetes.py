@@ -18,6 +18,8 @@ from tests.clusters import Place, until
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# all cells of a notebook may take so many seconds, and this is no test of how fast they are
+LIMIT = 600
 IMAGE = "python:{}.{}-slim".format(*sys.version_info)
 
 # Appended to each notebook: where every environment is. It goes to a file, since what is in a
@@ -49,6 +51,9 @@ run_alphafold = before
 """
 
 
+pytestmark = pytest.mark.timeout(LIMIT + 30)
+
+
 def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, Any]:
     """Have nbval execute a notebook and more cells on the cluster, and return where all of it is.
 
@@ -64,7 +69,7 @@ def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, An
     beside = shutil.copytree(path.parent, folder / path.parent.name)
     copy = beside / path.name
     nbformat.write(notebook, copy)
-    settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), "--timeout=280"]
+    settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), f"--timeout={LIMIT}"]
     on_cluster = {"FLYTE_JUPYTER_TARGET": "kubernetes", "KUBECONFIG": place.kubeconfig}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings, str(copy)],
