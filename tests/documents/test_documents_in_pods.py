@@ -35,11 +35,7 @@ def here(env):
     return task.override(resources=flyte.Resources(cpu=1, memory="1Gi", gpu=asked.device))
 
 from flyte_jupyter import catalog
-runs = {
-    name: flyte.run(here(declared.value))
-    for name, declared in catalog.current().environments.items()
-}
-places = {name: run.result() for name, run in runs.items()}
+declared = catalog.current().environments
 """
 DEFAULT = "python:{}.{}-slim".format(*sys.version_info)
 IMAGES = {
@@ -51,13 +47,23 @@ IMAGES = {
     "base-template": "python:3.12-slim",
     "training-specialized": "python:3.12-slim",
 }
-GPUS = {"ml-training": "2", "training-specialized": "2", "gpu_training": "1"}
+GPUS = {"training-specialized": "2", "gpu_training": "1"}
 LABELS = {
     "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB",
     "karpenter.k8s.aws/instance-gpu-name": "a10g",
 }
 # what the kernel has and no image of a document
 OF_THE_KERNEL = {"ipykernel", "jupyterlab", "flyte_jupyter", "nbclient"}
+
+
+def places_of(played: Any, *names: str) -> dict[str, dict[str, Any]]:
+    """Return what a task of each environment says of where it is, of all where none is named."""
+    played.kernel.does(WHERE)
+    wanted = f"{names!r} or tuple(declared)"
+    played.kernel.does(f"runs = {{n: flyte.run(here(declared[n].value)) for n in {wanted}}}")
+    places = played.kernel.value("{name: run.result() for name, run in runs.items()}")
+    assert isinstance(places, dict)
+    return places
 
 
 @on_kubernetes
@@ -67,9 +73,7 @@ def test_every_environment_is_a_pod_of_its_own_with_the_image_that_it_names(
 ) -> None:
     nodes = {one.metadata.name: one.status.node_info.boot_id for one in core.list_node().items}
     node({"nvidia.com/gpu": 4}, LABELS)
-    kernel = played.kernel
-    kernel.does(WHERE)
-    places = kernel.value("places")
+    places = places_of(played)
     assert set(places) >= set(played.account.environments)
     assert len({each["host"] for each in places.values()}) == len(places)
     for name, found in places.items():
@@ -86,27 +90,18 @@ def test_every_environment_is_a_pod_of_its_own_with_the_image_that_it_names(
 @on_kubernetes
 @only("depends-on")
 def test_an_environment_has_the_system_and_the_python_of_the_image_it_names(
-    played: Any, inside: Callable[[str], tuple[str, str]], node: Callable[..., None]
+    played: Any, inside: Callable[[str], tuple[str, str]]
 ) -> None:
-    node({"nvidia.com/gpu": 4}, LABELS)
-    kernel = played.kernel
-    kernel.does(WHERE)
-    for name in ("base", "ml", "api"):
-        place = kernel.value(f"places[{name!r}]")
+    for name, place in places_of(played, "base", "ml", "api").items():
         assert (place["system"], place["python"]) == inside(IMAGES[name]), name
 
 
 @on_kubernetes
 @only("task-environment")
-def test_an_environment_has_the_packages_that_its_image_adds(
-    played: Any, node: Callable[..., None]
-) -> None:
-    node({"nvidia.com/gpu": 4}, LABELS)
-    kernel = played.kernel
-    kernel.does(WHERE)
-    packages = {name: kernel.value(f"places[{name!r}]['packages']") for name in ("ml_env", "light")}
-    assert {"pandas", "scikit-learn"} <= set(packages["ml_env"])
-    assert not {"pandas", "scikit-learn"} & set(packages["light"])
+def test_an_environment_has_the_packages_that_its_image_adds(played: Any) -> None:
+    places = places_of(played, "ml_env", "light")
+    assert {"pandas", "scikit-learn"} <= set(places["ml_env"]["packages"])
+    assert not {"pandas", "scikit-learn"} & set(places["light"]["packages"])
 
 
 @on_kubernetes
@@ -121,8 +116,8 @@ def test_a_block_that_asks_for_accelerators_waits_for_a_node_with_them(
     until(lambda: waiting(core.list_namespaced_pod(place.namespace, label_selector=asked).items))
     (pod,) = core.list_namespaced_pod(place.namespace, label_selector=asked).items
     asks = pod.spec.containers[0].resources
-    assert asks.limits == {"memory": "16Gi", "nvidia.com/gpu": "2"}
-    assert asks.requests == {"cpu": "8", "memory": "16Gi", "nvidia.com/gpu": "2"}
+    held = {"memory": str(16 << 30), "nvidia.com/gpu": "2"}
+    assert (asks.limits, asks.requests) == (held, {"cpu": "8", **held})
     kernel.does("run.abort()")
     assert kernel.value("str(run.phase)") == "aborted"
 
