@@ -112,17 +112,20 @@ def test_a_block_that_asks_for_accelerators_waits_for_a_node_with_them(
     kernel.does("import flyte")
     kernel.does(document.python[0])
     kernel.does("run = flyte.run(train_model)")
-    asked = "flyte-jupyter/environment=ml-training"
-    until(lambda: waiting(core.list_namespaced_pod(place.namespace, label_selector=asked).items))
-    (pod,) = core.list_namespaced_pod(place.namespace, label_selector=asked).items
+    until(lambda: waiting(core, place))
+    (pod,) = waiting(core, place)
     asks = pod.spec.containers[0].resources
     held = {"memory": str(16 << 30), "nvidia.com/gpu": "2"}
     assert (asks.limits, asks.requests) == (held, {"cpu": "8", **held})
     kernel.does("run.abort()")
     assert kernel.value("str(run.phase)") == "aborted"
+    until(lambda: not waiting(core, place))
 
 
-def waiting(pods: list[Any]) -> bool:
-    """Say whether a pod waits for a node that has what it asks for."""
-    conditions = [one for pod in pods for one in pod.status.conditions or ()]
-    return any(one.reason == "Unschedulable" for one in conditions)
+def waiting(core: Any, place: Place) -> list[Any]:
+    """Return the pods that wait for a node which has what they ask for."""
+    return [
+        pod
+        for pod in core.list_namespaced_pod(place.namespace).items
+        if any(one.reason == "Unschedulable" for one in pod.status.conditions or ())
+    ]
