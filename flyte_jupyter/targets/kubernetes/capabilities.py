@@ -6,11 +6,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyte_jupyter.spec import Settings
+from flyte_jupyter.spec.naming import listing
+from flyte_jupyter.spec.pod import PodTemplate
 from flyte_jupyter.targets.fields import EVERYWHERE, HONOURED, honoured, ignored
 from flyte_jupyter.targets.kubernetes.placement import labels_of
+from flyte_jupyter.targets.kubernetes.template import conflicts
 from flyte_jupyter.targets.protocol import Capability, Honour
 
 __all__ = ["capabilities"]
+
+
+def _template(template: PodTemplate | str) -> Capability:
+    left = [] if isinstance(template, str) else conflicts(template)
+    if not left:
+        return HONOURED
+    note = f"{listing(left, 'and')} {'is' if len(left) == 1 else 'are'} not taken: the task's "
+    return Capability(Honour.APPROXIMATED, note + "environment says what runs, and how often")
+
 
 FIELDS: Mapping[str, Callable[[Any], Capability]] = {
     **EVERYWHERE,
@@ -21,11 +33,7 @@ FIELDS: Mapping[str, Callable[[Any], Capability]] = {
         if wanted
         else Capability(Honour.IGNORED, "what a pod may reach is for the cluster's policies to say")
     ),
-    "pod_template": lambda template: (
-        Capability(Honour.IGNORED, "a template is taken by value, not by its name in the cluster")
-        if isinstance(template, str)
-        else HONOURED
-    ),
+    "pod_template": _template,
     "queue": honoured,
     "secrets": honoured,
     "service_account": honoured,

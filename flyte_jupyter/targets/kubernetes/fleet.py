@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
+from flyte_jupyter.targets.kubernetes.templates import with_template
 from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
 from flyte_jupyter.targets.kubernetes.trust import Trust
 from flyte_jupyter.targets.protocol import StartRequest
@@ -200,7 +202,10 @@ class Fleet:
         Raises:
             TargetError: the cluster refuses it, or it will never run.
         """
-        name = f"{self._session['name']}-{next(self._numbers)}"
+        if isinstance(request.pod_template, str):
+            look = partial(with_template, self._api, self._cluster.namespace, request)
+            request = await self._loop.run_in_executor(self._calls, look)
+        name = manifest.pod_name(self._session["name"], request.group, next(self._numbers))
         _, hub = await self._hub_pod()
         for blob in image.blobs:
             await self._bring(*blob)

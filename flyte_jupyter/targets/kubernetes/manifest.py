@@ -9,6 +9,7 @@ from typing import Any
 from flyte_jupyter.spec.pod import PodTemplate
 from flyte_jupyter.spec.resources import AUTO
 from flyte_jupyter.spec.secret import MOUNT
+from flyte_jupyter.store.owners import owner
 from flyte_jupyter.targets.kubernetes import placement
 from flyte_jupyter.targets.kubernetes.boot import (
     CERTIFICATE,
@@ -20,6 +21,8 @@ from flyte_jupyter.targets.kubernetes.boot import (
     ROOM,
 )
 from flyte_jupyter.targets.kubernetes.nodes import Nodes
+from flyte_jupyter.targets.kubernetes.security import confined, rights
+from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER, PRIMARY, lay_over
 from flyte_jupyter.targets.kubernetes.trust import Trust
 from flyte_jupyter.targets.protocol import StartRequest
 
@@ -33,6 +36,7 @@ __all__ = [
     "hub_secret",
     "job_reference",
     "label_value",
+    "pod_name",
     "probe_pod",
     "worker_pod",
 ]
@@ -43,9 +47,6 @@ KIND = "flyte-jupyter/kind"
 ENVIRONMENT = "flyte-jupyter/environment"
 OWNER = "flyte-jupyter/owner"
 QUEUE = "kueue.x-k8s.io/queue-name"
-PRIMARY = "primary"
-# nobody that an image knows, which is all that clusters with rules for pods let run
-NOBODY = 65532
 #: Seconds without the kernel after which a session ends: a laptop that sleeps is not dead.
 PATIENCE = 600
 # What is left of a session after its end is removed by the cluster after so many seconds.
@@ -97,7 +98,7 @@ def hub_job(session: str, image: str, owner: str) -> dict[str, Any]:
         "env": [*_surroundings(), *(_secret(session, name) for name in HUB_KEYS)],
         "ports": [{"containerPort": PORT}],
         "resources": HUB_RESOURCES,
-        "securityContext": _rights(),
+        "securityContext": rights(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
     return {
@@ -151,19 +152,20 @@ def worker_pod(
     if request.queue:
         labels[QUEUE] = request.queue
     environ = {**dict(request.prepared.environ), **dict(request.environ)}
+    defaults = _surroundings(environ)
     container: dict[str, Any] = {
         "name": PRIMARY,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", POD, hub, name, str(PATIENCE), *blobs],
         "env": [
-            *_surroundings(environ),
+            *defaults,
             *({"name": k, "value": v} for k, v in environ.items()),
             {"name": KEY, "value": key},
             {"name": CERTIFICATE, "value": certificate},
         ],
         "resources": _resources(request, nodes),
-        "securityContext": _rights(),
+        "securityContext": rights(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
@@ -203,13 +205,13 @@ def worker_pod(
         "metadata": {
             "name": name,
             "labels": labels,
-            "annotations": _apart(),
+            "annotations": {**_apart(), OWNER: owner(), DEFAULT_CONTAINER: PRIMARY},
             "ownerReferences": [job_reference(session)],
         },
         "spec": spec,
     }
     if isinstance(request.pod_template, PodTemplate):
-        _merge_template(pod, request.pod_template)
+        lay_over(pod, request.pod_template, [one["name"] for one in defaults])
     return pod
 
 
@@ -229,7 +231,7 @@ def probe_pod(name: str, session: Mapping[str, str], image: str, question: str) 
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", question, "/none"],
         "resources": PROBE_RESOURCES,
-        "securityContext": _rights(),
+        "securityContext": rights(),
     }
     return {
         "apiVersion": "v1",
@@ -249,6 +251,18 @@ def probe_pod(name: str, session: Mapping[str, str], image: str, question: str) 
     }
 
 
+def pod_name(session: str, environment: str, number: int) -> str:
+    """Return the name of a session's pod, which people can read; a node's host name can hold it.
+
+    Args:
+        session: name of the session.
+        environment: name of the environment that it serves, if any.
+        number: tells it from the session's other pods.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", environment.lower())[:30].strip("-")
+    return "-".join(filter(None, (session, slug, str(number))))
+
+
 def label_value(text: str) -> str:
     """Return a text as the value of a label can hold it."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:63].strip("-._")
@@ -259,13 +273,7 @@ def _pod() -> dict[str, Any]:
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": NOBODY,
-            "runAsGroup": NOBODY,
-            "fsGroup": NOBODY,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": confined(),
         "tolerations": [
             {
                 "key": key,
@@ -296,10 +304,6 @@ def _apart() -> dict[str, str]:
     return {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}
 
 
-def _rights() -> dict[str, Any]:
-    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-
-
 def _surroundings(environ: Mapping[str, str] = {}) -> list[dict[str, str]]:
     """Return what a user that no image knows lacks, as far as nothing else is said."""
     home = {"HOME": "/tmp", "USER": "task", "LOGNAME": "task", "PYTHONUNBUFFERED": "1"}
@@ -324,45 +328,3 @@ def _resources(request: StartRequest, nodes: Nodes | None) -> dict[str, Any]:
         if resources.device is not None:
             limits[placement.resource_of(resources.device, nodes)] = str(resources.device.quantity)
     return {"requests": requests, "limits": limits}
-
-
-def _merge_template(pod: dict[str, Any], template: PodTemplate) -> None:
-    """Lay a template over a pod: what the task's own settings say stays."""
-    metadata = pod["metadata"]
-    metadata["labels"] = {**template.labels, **metadata["labels"]}
-    metadata["annotations"] = {**metadata["annotations"], **template.annotations}
-    given = template.pod_spec
-    containers = given.pop("containers", [])
-    ours = pod["spec"]["containers"][0]
-    for one in containers:
-        if one.get("name", PRIMARY) == template.primary_container_name:
-            _merge_container(ours, one)
-            ours["name"] = template.primary_container_name
-        else:
-            pod["spec"]["containers"].append(one)
-    for key, value in given.items():
-        held = pod["spec"].get(key)
-        if isinstance(held, list):
-            pod["spec"][key] = [*held, *value]
-        elif isinstance(held, dict):
-            pod["spec"][key] = {**held, **value}
-        else:
-            pod["spec"][key] = value
-
-
-def _merge_container(ours: dict[str, Any], given: Mapping[str, Any]) -> None:
-    for key, value in given.items():
-        if key in ("name", "command", "args", "image"):
-            continue
-        held: Any = ours.get(key)
-        if key == "resources":
-            ours[key] = {
-                part: {**value.get(part, {}), **held.get(part, {})}
-                for part in ("requests", "limits")
-            }
-        elif isinstance(held, list):
-            ours[key] = [*value, *held]
-        elif isinstance(held, dict):
-            ours[key] = {**held, **value}
-        else:
-            ours[key] = value

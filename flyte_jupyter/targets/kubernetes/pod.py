@@ -10,6 +10,7 @@ from typing import Any
 from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
 from flyte_jupyter.targets.control import Control
 from flyte_jupyter.targets.kubernetes.link import Stream
+from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER, PRIMARY
 
 __all__ = ["Pod"]
 
@@ -36,6 +37,7 @@ class Pod:
         self._stream: Stream | None = None
         self._killed = self._leaving = False
         self._status: Mapping[str, Any] = {}
+        self._primary = PRIMARY
         self.arrived: asyncio.Future[Stream] = self._loop.create_future()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self.exited: asyncio.Future[ExitRecord] = self._loop.create_future()
@@ -103,6 +105,8 @@ class Pod:
     def happened(self, kind: str, pod: Mapping[str, Any]) -> None:
         """Take what the cluster tells of it."""
         self._status = pod.get("status") or {}
+        named = pod["metadata"].get("annotations") or {}
+        self._primary = named.get(DEFAULT_CONTAINER, self._primary)
         self._leaving = bool(pod["metadata"].get("deletionTimestamp")) and not self._killed
         self.changed.set()
         over = self._status.get("phase") in ("Succeeded", "Failed") or self._terminated()
@@ -112,9 +116,10 @@ class Pod:
             self.gone.set_result(None)
 
     def _terminated(self) -> Mapping[str, Any]:
+        """Return how the container of the task ended, whatever goes on beside it."""
         for one in self._status.get("containerStatuses") or ():
-            found: Mapping[str, Any] = (one.get("state") or {}).get("terminated") or {}
-            if found:
+            if one.get("name") == self._primary:
+                found: Mapping[str, Any] = (one.get("state") or {}).get("terminated") or {}
                 return found
         return {}
 

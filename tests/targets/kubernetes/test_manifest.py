@@ -120,7 +120,8 @@ def test_a_template_adds_and_does_not_take_away() -> None:
     }
     assert {"name": "data", "mountPath": "/data"} in ours["volumeMounts"]
     assert {"name": "tmp", "mountPath": "/tmp"} in ours["volumeMounts"]
-    assert beside == {"name": "beside", "image": "busybox"}
+    confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert beside == {"name": "beside", "image": "busybox", "securityContext": confined}
     assert spec["nodeSelector"] == {"disk": "ssd"}
     assert len(spec["tolerations"]) == 3
     assert made["metadata"]["labels"]["team"] == "a"
