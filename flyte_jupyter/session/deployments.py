@@ -193,7 +193,7 @@ def _ledgers(target: str | None) -> Iterator[Ledger]:
         yield ledger_of(target)
         return
     own = session.default_target()
-    for name in sorted(session.target_names(), key=lambda name: name != own):
+    for name in sorted(session.places(), key=lambda name: name != own):
         yield ledger_of(name)
 
 

@@ -28,7 +28,7 @@ def choose(
     Raises:
         NotFoundError: there is none, or several.
     """
-    places = [session.check_target(target)] if target is not None else session.target_names()
+    places = [session.check_target(target)] if target is not None else session.places()
     ledgers = {place: ledger_of(place) for place in places}
     environment = name.rpartition(".")[0]
     rows = [
@@ -153,7 +153,7 @@ def ledger_of(target: str) -> Ledger:
     return session.make_target(target).records(state)
 
 
-_records: dict[tuple[Path, Row], EnvironmentRecord] = {}
+_records: dict[Row, EnvironmentRecord] = {}
 
 
 def record_of(ledger: Ledger, row: Row) -> EnvironmentRecord:
@@ -162,8 +162,7 @@ def record_of(ledger: Ledger, row: Row) -> EnvironmentRecord:
     Raises:
         NotFoundError: it was taken away meanwhile.
     """
-    key = (ledger.path, row)
-    known = _records.get(key)
+    known = _records.get(row)
     if known is None:
         plain = ledger.read(row.project, row.name, row.version)
         if plain is None:
@@ -171,5 +170,5 @@ def record_of(ledger: Ledger, row: Row) -> EnvironmentRecord:
         known = EnvironmentRecord.from_plain(plain)
         while len(_records) >= MOST:
             del _records[next(iter(_records))]
-        _records[key] = known
+        _records[row] = known
     return known

@@ -27,6 +27,7 @@ __all__ = [
     "engine",
     "keep",
     "make_target",
+    "places",
     "shut_down",
     "target_names",
 ]
@@ -154,6 +155,24 @@ def make_target(name: str) -> Target:
     if known is None or known[0] != options:
         known = _asked[name] = (options, _make(name))
     return known[1]
+
+
+def places() -> tuple[str, ...]:
+    """Return the targets whose deployments are looked through where none is named.
+
+    One that keeps them for other machines too is among them where this session has to do with it: a
+    cluster that somebody can reach is not asked for every list.
+    """
+    return tuple(name for name in TARGETS if not make_target(name).shared or _is_used(name))
+
+
+def _is_used(name: str) -> bool:
+    running = _engine
+    return (
+        name == default_target()
+        or name in _config.options
+        or (running is not None and running.has_met([name]))
+    )
 
 
 def _make(name: str) -> Target:

@@ -1,7 +1,8 @@
-"""Deployments, kept beside the journal: versions of named records, and the blobs that they need.
+"""Deployments as they are kept: versions of named records, and the blobs that they need.
 
 A name belongs to a project and a place. Every version that was deployed is kept until it is taken
-away; one of them is the current one. Several kernels may write at once.
+away; one of them is the current one. Several kernels may write at once. A place without a keeping
+of its own is kept in a file beside the journal.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from flyte_jupyter.errors import EngineError
 
-__all__ = ["Ledger", "Row"]
+__all__ = ["FileLedger", "Ledger", "Row"]
 
 FILE = "deployments.sqlite"
 FORMAT = 1
@@ -61,22 +62,12 @@ class Row:
     current: bool
 
 
-class Ledger:
-    """The deployments of one place.
-
-    Args:
-        folder: the state folder; the file lies there.
-        place: name of the place: one file holds several.
-    """
-
-    def __init__(self, folder: Path, place: str) -> None:
-        self._path = folder / FILE
-        self.place = place
+class Ledger(Protocol):
+    """The deployments of one place."""
 
     @property
-    def path(self) -> Path:
-        """The file, which is there once something was deployed."""
-        return self._path
+    def place(self) -> str:
+        """Name of the place, which no other one has."""
 
     def put(
         self,
@@ -94,8 +85,56 @@ class Ledger:
             needed: digests of all blobs that it needs.
 
         Raises:
-            EngineError: the file was written by a newer version of the package.
+            EngineError: what is there was written by a newer version of the package.
+            TargetError: the place cannot be reached, or does not take it.
         """
+
+    def rows(self, project: str | None = None, name: str | None = None) -> list[Row]:
+        """Return the versions, by project and name, the newest of a name first.
+
+        Args:
+            project: only of this one.
+            name: only of this one.
+        """
+
+    def read(self, project: str, name: str, version: str | None = None) -> dict[str, Any] | None:
+        """Return the record of a version, the current one if none is named; None without one."""
+
+    def blob(self, digest: str) -> bytes | None:
+        """Return a blob, None if it is not there."""
+
+    def make_current(self, project: str, name: str, version: str, deployed: float) -> None:
+        """Make a version that is there the current one of its name."""
+
+    def remove(self, project: str, name: str) -> int:
+        """Take away every version of a name, and the blobs that only these needed; say how many."""
+
+
+class FileLedger:
+    """The deployments of one place, in a file.
+
+    Args:
+        folder: the state folder; the file lies there.
+        place: name of the place: one file holds several.
+    """
+
+    def __init__(self, folder: Path, place: str) -> None:
+        self._path = folder / FILE
+        self._place = place
+
+    @property
+    def place(self) -> str:
+        """Name of the place."""
+        return self._place
+
+    def put(
+        self,
+        row: Row,
+        record: Mapping[str, Any],
+        blobs: Mapping[str, bytes],
+        needed: Iterable[str],
+    ) -> None:
+        """Write a version and make it the current one of its name; see :class:`Ledger`."""
         key = (self.place, row.project, row.name, row.version)
         text = json.dumps(record, separators=(",", ":"), sort_keys=True)
         with self._writing() as db:

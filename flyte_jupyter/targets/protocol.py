@@ -196,6 +196,8 @@ class Target(Protocol):
         groups: whether the workers of one environment share something, such as a network, that
             those of another environment have no part in.
         spare: how many workers may wait ahead of the calls of one environment.
+        shared: whether it keeps itself what is deployed to it, for other machines too; it is asked
+            for that only where it is in use then.
     """
 
     name: str
@@ -203,6 +205,7 @@ class Target(Protocol):
     confines: bool
     groups: bool
     spare: int
+    shared: bool
 
     @property
     def devices(self) -> Sequence[tuple[str, str]]:

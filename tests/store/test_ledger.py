@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from flyte_jupyter.errors import EngineError
-from flyte_jupyter.store.ledger import Ledger, Row
+from flyte_jupyter.store.ledger import FileLedger, Row
 
 
-def put(ledger: Ledger, name: str, version: str, at: float, *digests: str) -> None:
+def put(ledger: FileLedger, name: str, version: str, at: float, *digests: str) -> None:
     row = Row(ledger.place, "/project", name, version, f"content of {version}", at, True)
     blobs = {digest: digest.encode() for digest in digests}
     ledger.put(row, {"name": name, "version": version}, blobs, digests)
 
 
 def test_the_last_version_is_the_current_one_until_another_is_made_so(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path, "here")
+    ledger = FileLedger(tmp_path, "here")
     assert ledger.rows() == []
     assert ledger.read("/project", "a") is None
     put(ledger, "a", "1", 1.0)
@@ -33,16 +33,16 @@ def test_the_last_version_is_the_current_one_until_another_is_made_so(tmp_path: 
 
 
 def test_places_and_projects_do_not_see_each_other(tmp_path: Path) -> None:
-    put(Ledger(tmp_path, "here"), "a", "1", 1.0)
-    there = Ledger(tmp_path, "there")
+    put(FileLedger(tmp_path, "here"), "a", "1", 1.0)
+    there = FileLedger(tmp_path, "there")
     assert there.rows() == []
     put(there, "a", "2", 2.0)
-    assert [row.version for row in Ledger(tmp_path, "here").rows()] == ["1"]
+    assert [row.version for row in FileLedger(tmp_path, "here").rows()] == ["1"]
     assert there.rows("/another") == []
 
 
 def test_blobs_stay_as_long_as_a_version_needs_them(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path, "here")
+    ledger = FileLedger(tmp_path, "here")
     put(ledger, "a", "1", 1.0, "shared", "own")
     put(ledger, "b", "1", 1.0, "shared")
     assert ledger.blob("own") == b"own"
@@ -54,7 +54,7 @@ def test_blobs_stay_as_long_as_a_version_needs_them(tmp_path: Path) -> None:
 
 
 def test_several_write_at_once(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path, "here")
+    ledger = FileLedger(tmp_path, "here")
 
     def write(name: str) -> None:
         for number in range(10):
@@ -70,7 +70,7 @@ def test_several_write_at_once(tmp_path: Path) -> None:
 
 
 def test_a_file_of_a_newer_version_is_told(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path, "here")
+    ledger = FileLedger(tmp_path, "here")
     put(ledger, "a", "1", 1.0)
     with sqlite3.connect(tmp_path / "deployments.sqlite") as db:
         db.execute("PRAGMA user_version=99")

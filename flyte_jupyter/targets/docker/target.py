@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_jupyter.errors import ImageBuildError, TargetError
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
-from flyte_jupyter.store.ledger import Ledger
+from flyte_jupyter.store.ledger import FileLedger
 from flyte_jupyter.targets.docker.capabilities import capabilities
 from flyte_jupyter.targets.protocol import (
     Capability,
@@ -46,6 +46,7 @@ class DockerTarget:
     confines = True
     groups = True
     spare = 4
+    shared = False
 
     def __init__(self, options: Mapping[str, Any] = {}) -> None:
         from flyte_jupyter.images.containers import DockerImages
@@ -213,13 +214,13 @@ class DockerTarget:
             return await asyncio.to_thread(self._images.remove, remove)
         return await asyncio.to_thread(self._images.listed, wanted)
 
-    def records(self, state: Path) -> Ledger:
+    def records(self, state: Path) -> FileLedger:
         """Return the deployments to this engine, which lie beside the journal.
 
         Args:
             state: the state folder.
         """
-        return Ledger(state, " ".join((self.name, *self._options.values())))
+        return FileLedger(state, " ".join((self.name, *self._options.values())))
 
     async def close(self) -> None:
         """End all containers; none is started any more."""

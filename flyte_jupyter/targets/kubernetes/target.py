@@ -15,7 +15,6 @@ from flyte_jupyter.images.sharing import silent
 from flyte_jupyter.images.stack import python_image
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
-from flyte_jupyter.store.ledger import Ledger
 from flyte_jupyter.targets.kubernetes.capabilities import capabilities
 from flyte_jupyter.targets.kubernetes.images import ClusterImages
 from flyte_jupyter.targets.protocol import (
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from flyte_jupyter.targets.kubernetes.fleet import Fleet
     from flyte_jupyter.targets.kubernetes.images import ClusterImage
     from flyte_jupyter.targets.kubernetes.pod import Pod
+    from flyte_jupyter.targets.kubernetes.records import NamespaceLedger
 
 __all__ = ["KubernetesTarget"]
 
@@ -51,6 +51,7 @@ class KubernetesTarget:
     confines = True
     groups = True
     spare = 1
+    shared = True
 
     def __init__(self, options: Mapping[str, Any] = {}) -> None:
         self._options = dict(options)
@@ -59,6 +60,7 @@ class KubernetesTarget:
         self._prepared: dict[Image | None, Prepared] = {}
         self._made: dict[str, ClusterImage] = {}
         self._fleet: asyncio.Task[Fleet] | None = None
+        self._ledger: NamespaceLedger | None = None
         self._closed = False
 
     def cluster(self) -> Cluster:
@@ -204,13 +206,22 @@ class KubernetesTarget:
         del wanted, remove
         return []
 
-    def records(self, state: Path) -> Ledger:
-        """Return the deployments to this namespace, which lie beside the journal.
+    def records(self, state: Path) -> NamespaceLedger:
+        """Return the deployments to this namespace, which lie in it.
 
-        Args:
-            state: the state folder.
+        Raises:
+            TargetError: there is no cluster.
         """
-        return Ledger(state, " ".join((self.name, *map(str, self._options.values()))))
+        del state
+        if self._ledger is None:
+            from flyte_jupyter.cluster.api import Api
+            from flyte_jupyter.targets.kubernetes.configmaps import ConfigMaps
+            from flyte_jupyter.targets.kubernetes.records import NamespaceLedger
+
+            cluster = self.cluster()
+            place = f"{self.name} {cluster.url} {cluster.namespace}"
+            self._ledger = NamespaceLedger(ConfigMaps(Api(cluster), cluster.namespace), place)
+        return self._ledger
 
     async def close(self) -> None:
         """End all pods; none is started any more."""

@@ -14,7 +14,7 @@ from flyte_jupyter.images.built import BuiltImage
 from flyte_jupyter.images.recipe import read_recipe
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
-from flyte_jupyter.store.ledger import Ledger
+from flyte_jupyter.store.ledger import FileLedger
 from flyte_jupyter.targets.local import machine
 from flyte_jupyter.targets.local.capabilities import capabilities
 from flyte_jupyter.targets.local.supervisor import LocalWorker, Supervisor
@@ -65,6 +65,7 @@ class LocalTarget:
     confines = False
     groups = False
     spare = 2
+    shared = False
 
     def __init__(self) -> None:
         self._images = VirtualEnvironments(cache_folder())
@@ -185,13 +186,13 @@ class LocalTarget:
             return await asyncio.to_thread(self._images.remove, remove)
         return await asyncio.to_thread(self._images.listed, wanted)
 
-    def records(self, state: Path) -> Ledger:
+    def records(self, state: Path) -> FileLedger:
         """Return the deployments to this machine, which lie beside the journal.
 
         Args:
             state: the state folder.
         """
-        return Ledger(state, self.name)
+        return FileLedger(state, self.name)
 
     async def close(self) -> None:
         """End all workers and their supervisors; none is started any more."""
