@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.capsule.build import finish, gather
 from flyte_jupyter.capsule.model import Import, LocalFile, PythonNeed, Symbol
@@ -33,6 +34,8 @@ class Explanation:
         hash: hash of the capsule, empty if it cannot be shipped.
         python: which Python versions can load it.
         sections: further facts for the rendering, title and lines.
+        manifest: what declares its worker, where the target has such a thing; ``None`` elsewhere.
+            What differs from worker to worker is a word in angle brackets.
     """
 
     task: str
@@ -46,6 +49,7 @@ class Explanation:
     hash: str = ""
     python: PythonNeed = field(default_factory=PythonNeed)
     sections: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    manifest: Mapping[str, Any] | None = None
 
     @property
     def ok(self) -> bool:
@@ -57,6 +61,18 @@ class Explanation:
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str | None:
+        """Return the page with its last section, the manifest, folded; None without one."""
+        if self.manifest is None:
+            return None
+        *_, (title, lines) = self.sections
+        rest = replace(self, sections=self.sections[:-1])
+        page, folded = escape(str(rest)), escape("\n".join(lines))
+        return (
+            f"<pre>{page}</pre>"
+            f"<details><summary>{escape(title)}</summary><pre>{folded}</pre></details>"
+        )
 
     def _lines(self) -> Iterator[str]:
         size = f"{readable_bytes(self.bytes)}, {self.hash[:12]}" if self.ok else "cannot be shipped"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from queue import SimpleQueue
@@ -17,10 +17,11 @@ from typing import Protocol
 from flyte_jupyter.deployment.plan import Plan, Step
 from flyte_jupyter.deployment.records import EnvironmentRecord
 from flyte_jupyter.deployment.result import Deployed, Deployment, State
+from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.targets.protocol import Prepared
 
-__all__ = ["Keeper", "Preparer", "carry_out"]
+__all__ = ["Judge", "Keeper", "Preparer", "carry_out"]
 
 # environments whose images are found or made at the same time
 SIDE_BY_SIDE = max(4, 2 * (os.cpu_count() or 1))
@@ -43,14 +44,19 @@ Keeper = Callable[[Step, EnvironmentRecord], None]
 """Keeps the record of a step, with what it needs."""
 
 
+Judge = Callable[[Step], Iterable[str]]
+"""Has the target of a step say whether it would take its workers, with notes; raises if not."""
+
+
 def carry_out(
-    plan: Plan, engine: Preparer, keep: Keeper, watch: Callable[[Deployment], None]
+    plan: Plan, engine: Preparer, judge: Judge, keep: Keeper, watch: Callable[[Deployment], None]
 ) -> Deployment:
     """Deploy what a plan says, and return what came of it; a failure is a state, not raised.
 
     Args:
         plan: the plan.
         engine: makes environments startable.
+        judge: asked before that, on this thread.
         keep: keeps a record, on this thread.
         watch: called on this thread after every change.
 
@@ -58,7 +64,7 @@ def carry_out(
         KeyboardInterrupt: it was interrupted; what was deployed before stays so.
     """
     deployment = plan.deployment()
-    carried = _Carried(deployment, engine, keep, watch)
+    carried = _Carried(deployment, engine, judge, keep, watch)
     watch(deployment)
     try:
         for wave in plan.waves:
@@ -74,11 +80,13 @@ class _Carried:
         self,
         deployment: Deployment,
         engine: Preparer,
+        judge: Judge,
         keep: Keeper,
         watch: Callable[[Deployment], None],
     ) -> None:
         self._deployment = deployment
         self._engine = engine
+        self._judge = judge
         self._keep = keep
         self._watch = watch
         self._news: SimpleQueue[tuple[Step, Made | str]] = SimpleQueue()
@@ -110,9 +118,15 @@ class _Carried:
         if lacking:
             verb = "failed" if states[lacking[0]].state is State.FAILED else "was skipped"
             state.state, state.why = State.SKIPPED, f"{lacking[0]} {verb}"
-        elif step.error is not None:
-            self._fail(step, step.error)
-        return not lacking and step.error is None
+            return False
+        try:
+            if step.error is not None:
+                raise step.error
+            state.notes = (*state.notes, *self._judge(step))
+        except FlyteError as error:
+            self._fail(step, error)
+            return False
+        return True
 
     def _begin(self, step: Step) -> None:
         state = self._state(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from flyte_jupyter.deployment.compare import changes
@@ -16,6 +17,8 @@ from flyte_jupyter.spec.hashing import digest
 __all__ = ["Draft", "Plan", "Step", "make_plan"]
 
 NEW = ("new",)
+# environments that a target is asked about at the same time
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,23 +178,43 @@ def check_names(plan: Plan, source: Source) -> None:
         )
 
 
-def dry(plan: Plan, is_ready: Callable[[Step], bool]) -> Deployment:
+def dry(
+    plan: Plan, is_ready: Callable[[Step], bool], judge: Callable[[Step], Iterable[str]]
+) -> Deployment:
     """Return what would come of a plan, with nothing done.
 
     Args:
         plan: the plan.
         is_ready: whether the image of a step is there.
+        judge: has the target of a step say whether it would take its workers, with notes; raises
+            where it would not.
     """
     deployment = plan.deployment(dry_run=True)
-    for step in plan.steps:
-        one = deployment.environments[step.name]
-        lacking = [name for name in one.depends_on if not deployment.environments[name].ok]
-        if step.error is not None:
-            one.state, one.error, one.why = State.FAILED, step.error, str(step.error)
-        elif lacking:
-            one.state, one.why = State.SKIPPED, f"{lacking[0]} cannot be deployed"
-        elif not is_ready(step):
-            one.state = State.BUILT
-        else:
-            one.state = State.DEPLOYED if step.changes else State.CACHED
+    states = deployment.environments
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for wave in plan.waves:
+            for step in wave:
+                one = states[step.name]
+                lacking = [name for name in one.depends_on if not states[name].ok]
+                if step.error is not None:
+                    _fails(one, step.error)
+                elif lacking:
+                    one.state, one.why = State.SKIPPED, f"{lacking[0]} cannot be deployed"
+            asked = [step for step in wave if states[step.name].state is State.WAITING]
+            verdicts = [threads.submit(judge, step) for step in asked]
+            for step, verdict in zip(asked, verdicts, strict=True):
+                one = states[step.name]
+                try:
+                    one.notes = (*one.notes, *verdict.result())
+                except FlyteError as error:
+                    _fails(one, error)
+                    continue
+                if not is_ready(step):
+                    one.state = State.BUILT
+                else:
+                    one.state = State.DEPLOYED if step.changes else State.CACHED
     return deployment
+
+
+def _fails(one: Deployed, error: FlyteError) -> None:
+    one.state, one.error, one.why = State.FAILED, error, str(error)

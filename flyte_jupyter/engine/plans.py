@@ -16,7 +16,7 @@ from flyte_jupyter.spec import Device, ReusePolicy, Settings, Timeout
 from flyte_jupyter.spec.settings import to_plain
 from flyte_jupyter.targets.protocol import Inventory, Prepared, StartRequest, Target
 
-__all__ = ["Plan", "Plans", "need_of"]
+__all__ = ["Plan", "Plans", "need_of", "request_for"]
 
 DEFAULT_CPU = 1000
 MOST = 1000
@@ -124,7 +124,7 @@ class Plans:
         if prepared is None:
             return False
         if plan.request is None or plan.request.prepared is not prepared:
-            plan.request = self._request(plan, prepared)
+            plan.request = request_for(self._target, plan.settings, plan.group, prepared)
             plan.shelf = None
         return True
 
@@ -135,37 +135,45 @@ class Plans:
             ImageBuildError: it cannot be made so.
         """
         prepared = await self._target.prepare(plan.settings, progress)
-        plan.request = self._request(plan, prepared)
+        plan.request = request_for(self._target, plan.settings, plan.group, prepared)
         plan.shelf = None
 
-    def _request(self, plan: Plan, prepared: Prepared) -> StartRequest:
-        settings = plan.settings
-        resources, policy = settings.resources, settings.reusable
-        wants_device = resources is not None and resources.device is not None
-        request = StartRequest(
-            prepared=prepared,
-            environ=tuple((k, v) for k, v in (settings.env_vars or {}).items() if v is not None),
-            memory=None if resources is None else resources.memory_limit,
-            cpu=None if resources is None else resources.cpu_request,
-            devices=() if wants_device else None,
-            concurrency=1 if policy is None else policy.concurrency,
-            group=plan.group,
-        )
-        if not self._target.confines:
-            return request
-        if not self._target.admits:
-            request = replace(
-                request,
-                queue=settings.queue,
-                service_account=settings.service_account,
-                pod_template=settings.pod_template,
-            )
-        return replace(
+
+def request_for(target: Target, settings: Settings, group: str, prepared: Prepared) -> StartRequest:
+    """Return how a worker is started, without devices.
+
+    Args:
+        target: where.
+        settings: what is in force.
+        group: the environment, where its workers share something.
+        prepared: the environment made startable.
+    """
+    resources, policy = settings.resources, settings.reusable
+    wants_device = resources is not None and resources.device is not None
+    request = StartRequest(
+        prepared=prepared,
+        environ=tuple((k, v) for k, v in (settings.env_vars or {}).items() if v is not None),
+        memory=None if resources is None else resources.memory_limit,
+        cpu=None if resources is None else resources.cpu_request,
+        devices=() if wants_device else None,
+        concurrency=1 if policy is None else policy.concurrency,
+        group=group,
+    )
+    if not target.confines:
+        return request
+    if not target.admits:
+        request = replace(
             request,
-            resources=resources,
-            network=settings.network is not False,
-            secret_files=any(secret.path for secret in settings.secrets or ()),
+            queue=settings.queue,
+            service_account=settings.service_account,
+            pod_template=settings.pod_template,
         )
+    return replace(
+        request,
+        resources=resources,
+        network=settings.network is not False,
+        secret_files=any(secret.path for secret in settings.secrets or ()),
+    )
 
 
 def need_of(settings: Settings, has: Inventory) -> Need:

@@ -14,6 +14,7 @@ from flyte_jupyter.errors import DeploymentError, NotFoundError, SpecTypeError
 from flyte_jupyter.session import session
 from flyte_jupyter.session.drafts import Targets, draft, source_of, target_of
 from flyte_jupyter.session.lookup import ledger_of
+from flyte_jupyter.session.manifests import judged
 from flyte_jupyter.spec import Task, TaskEnvironment
 from flyte_jupyter.spec.naming import kind, shown
 from flyte_jupyter.spec.reference import ReferenceTask
@@ -111,12 +112,18 @@ def deploy(
     if not take_over:
         check_names(plan, here)
     if dry_run:
-        return dry(plan, _is_ready)
-    return carry_out(plan, session.engine(), _keep, watch)
+        return dry(plan, _is_ready, _judge)
+    return carry_out(plan, session.engine(), _judge, _keep, watch)
 
 
 def _is_ready(step: Step) -> bool:
     return session.make_target(step.target).ready_made(step.environment.settings)
+
+
+def _judge(step: Step) -> tuple[str, ...]:
+    """Return what stands in the way of a step's workers now; raises where the target refuses."""
+    assert step.draft is not None
+    return tuple(judged(session.make_target(step.target), step.draft.record))
 
 
 def _keep(step: Step, record: EnvironmentRecord) -> None:

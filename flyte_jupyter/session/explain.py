@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from flyte_jupyter.engine.admission import Admission
 from flyte_jupyter.engine.plans import need_of
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.session import session
+from flyte_jupyter.session.manifests import manifest_of, written
 from flyte_jupyter.session.reference import Found, deployed_units, find
 from flyte_jupyter.session.submit import capsule_of, encode_inputs, python_refusal
 from flyte_jupyter.spec import Settings, Task
@@ -74,7 +75,13 @@ def explain_task(
         ("settings", tuple(settings)),
         (f"on {place.name}", tuple(_notes(place, resolved.settings))),
     )
-    return replace(shipped, errors=tuple(filter(None, errors)), sections=sections)
+    manifest = manifest_of(place, resolved.settings, task.env_name)
+    return replace(
+        shipped,
+        errors=tuple(filter(None, errors)),
+        sections=(*sections, *_declared(manifest)),
+        manifest=manifest,
+    )
 
 
 def _missing(task: Task) -> Iterator[FlyteError]:
@@ -121,6 +128,7 @@ def _explain_deployed(
         ("settings", tuple(f"{name} = {text}" for name, text in settings.rows())),
         (f"on {place.name}", tuple(_notes(place, settings))),
     )
+    manifest = manifest_of(place, settings, task.env_name)
     return Explanation(
         task.name,
         children=tuple(unit.calls.values()),
@@ -129,7 +137,8 @@ def _explain_deployed(
         bytes=size,
         hash=unit.key.rpartition("@")[2],
         python=need,
-        sections=sections,
+        sections=(*sections, *_declared(manifest)),
+        manifest=manifest,
     )
 
 
@@ -146,6 +155,11 @@ def _notes(place: Target, settings: Settings) -> Iterator[str]:
     for field, capability in place.capabilities(settings).items():
         if capability.honour is not Honour.HONOURED and capability.note:
             yield f"{field}: {capability.note}"
+
+
+def _declared(manifest: Mapping[str, Any] | None) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if manifest is not None:
+        yield str(manifest["kind"]).lower(), tuple(written(manifest).split("\n"))
 
 
 def _refusal(place: Target, task: Task, settings: Settings) -> FlyteError | None:

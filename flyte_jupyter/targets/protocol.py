@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flyte_jupyter.diagnose import ExitRecord
 from flyte_jupyter.spec import Image, Resources, Settings
@@ -234,6 +234,29 @@ class Target(Protocol):
 
         Raises:
             ImageBuildError: it cannot be made so; the message says why and what to do.
+        """
+
+    def manifest(self, settings: Settings, request: StartRequest) -> dict[str, Any] | None:
+        """Return what declares a worker, None where no one reads such a thing; nothing is asked.
+
+        Args:
+            settings: what is in force.
+            request: what the worker needs; its environment need not be prepared.
+        """
+
+    def judge(self, settings: Settings, request: StartRequest, what: str) -> str:
+        """Have the place say whether it would take such a worker, with nothing made; blocks.
+
+        Args:
+            settings: what is in force.
+            request: what the worker needs; its environment need not be prepared.
+            what: names the environment or task in messages.
+
+        Returns:
+            What stands in its way now and may be otherwise later, or nothing.
+
+        Raises:
+            TargetError: it would not, or cannot be asked.
         """
 
     def may_idle(self, request: StartRequest) -> bool:

@@ -140,6 +140,15 @@ class DockerTarget:
         self._prepared[settings.image] = prepared
         return prepared
 
+    def manifest(self, settings: Settings, request: StartRequest) -> None:
+        """Return nothing: nobody reads one here."""
+        del settings, request
+
+    def judge(self, settings: Settings, request: StartRequest, what: str) -> str:
+        """Return nothing: what does not fit is known without asking."""
+        del settings, request, what
+        return ""
+
     def may_idle(self, request: StartRequest) -> bool:
         """Say whether a worker may wait for its call: not while it holds an accelerator."""
         return not request.devices

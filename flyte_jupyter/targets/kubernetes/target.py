@@ -17,6 +17,7 @@ from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
 from flyte_jupyter.targets.kubernetes.capabilities import capabilities
 from flyte_jupyter.targets.kubernetes.images import ClusterImages
+from flyte_jupyter.targets.kubernetes.sketch import judge, sketch_image, sketch_pod
 from flyte_jupyter.targets.protocol import (
     Capability,
     Inheritance,
@@ -27,6 +28,7 @@ from flyte_jupyter.targets.protocol import (
 )
 
 if TYPE_CHECKING:
+    from flyte_jupyter.cluster.api import Api
     from flyte_jupyter.cluster.connect import Cluster
     from flyte_jupyter.images.built import BuiltImage
     from flyte_jupyter.images.probe import Probe
@@ -60,6 +62,7 @@ class KubernetesTarget:
         self._prepared: dict[Image | None, Prepared] = {}
         self._made: dict[str, ClusterImage] = {}
         self._fleet: asyncio.Task[Fleet] | None = None
+        self._asking: Api | None = None
         self._ledger: NamespaceLedger | None = None
         self._closed = False
 
@@ -125,6 +128,32 @@ class KubernetesTarget:
         self._made[image.key] = image
         self._prepared[settings.image] = prepared
         return prepared
+
+    def manifest(self, settings: Settings, request: StartRequest) -> dict[str, Any]:
+        """Return the pod of a worker, with words for what differs from pod to pod."""
+        return sketch_pod(request, self._image_of(settings))
+
+    def judge(self, settings: Settings, request: StartRequest, what: str) -> str:
+        """Have the cluster say whether it would take such a pod.
+
+        Raises:
+            TargetError: it would not, or there is none.
+            NotFoundError: there is no template of that name.
+        """
+        cluster = self.cluster()
+        image = self._image_of(settings)
+        return judge(self._api(), cluster.namespace, request, image, what)
+
+    def _image_of(self, settings: Settings) -> ClusterImage:
+        prepared = self._prepared.get(settings.image)
+        return sketch_image(settings.image) if prepared is None else self._made[prepared.key]
+
+    def _api(self) -> Api:
+        if self._asking is None:
+            from flyte_jupyter.cluster.api import Api
+
+            self._asking = Api(self.cluster())
+        return self._asking
 
     def may_idle(self, request: StartRequest) -> bool:
         """Say whether a pod may wait for its call: not where it keeps a part of a node from others.
@@ -214,13 +243,12 @@ class KubernetesTarget:
         """
         del state
         if self._ledger is None:
-            from flyte_jupyter.cluster.api import Api
             from flyte_jupyter.targets.kubernetes.configmaps import ConfigMaps
             from flyte_jupyter.targets.kubernetes.records import NamespaceLedger
 
             cluster = self.cluster()
             place = f"{self.name} {cluster.url} {cluster.namespace}"
-            self._ledger = NamespaceLedger(ConfigMaps(Api(cluster), cluster.namespace), place)
+            self._ledger = NamespaceLedger(ConfigMaps(self._api(), cluster.namespace), place)
         return self._ledger
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flyte_jupyter.errors import FlyteError, ImageBuildError, TargetError
+from flyte_jupyter.targets.kubernetes.remedies import remedy_for
 
 __all__ = ["refused", "trouble", "waits_for"]
 
@@ -117,8 +118,6 @@ def refused(what: str, status: int, reason: str, sentence: str) -> FlyteError:
         )
     if "exceeded quota" in sentence:
         remedy = "Ask for less, or wait until something else has ended."
-    elif "violates PodSecurity" in sentence:
-        remedy = "Change the pod template so that it does what the namespace asks for."
     elif status == 403:
         remedy = "Ask for the rights: flyte-jupyter needs to create, get, list, watch and delete "
         remedy += "pods and jobs, and to create and get pods/portforward, in this namespace."
@@ -127,5 +126,7 @@ def refused(what: str, status: int, reason: str, sentence: str) -> FlyteError:
     else:
         remedy = "Change what the message names."
     return TargetError(
-        f"The cluster refuses {what}.", evidence=[f"{reason}: {sentence}"], remedy=remedy
+        f"The cluster refuses {what}.",
+        evidence=[f"{reason}: {sentence}"],
+        remedy=remedy_for(sentence) or remedy,
     )

@@ -1,0 +1,109 @@
+"""The pod of an environment before it is made: to be shown, and to be judged by the cluster.
+
+It is built as every other pod is; what differs from pod to pod, and what is known only when its
+image is made ready, is a word in angle brackets.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flyte_jupyter.cluster.api import Api, ApiError
+from flyte_jupyter.images.stack import base_of, split
+from flyte_jupyter.spec import Image
+from flyte_jupyter.targets.kubernetes.images import ClusterImage
+from flyte_jupyter.targets.kubernetes.manifest import pod_name, worker_pod
+from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
+from flyte_jupyter.targets.kubernetes.templates import with_template
+from flyte_jupyter.targets.kubernetes.trouble import refused
+from flyte_jupyter.targets.protocol import Prepared, StartRequest
+
+__all__ = ["HUB", "KEY", "judge", "sketch_image", "sketch_pod"]
+
+HUB, KEY = "<address of the hub>", "<key of this pod>"
+PACKAGES, FILES = "<hash of the packages>", "<hash of the files>"
+
+
+def sketch_image(image: Image | None) -> ClusterImage:
+    """Return what pods will run, as far as that is known before it is made ready.
+
+    Args:
+        image: the image; None for the default one.
+    """
+    base = base_of(image)
+    stack = split(image, None, True)
+    blobs = []
+    if stack.installations:
+        blobs.append((PACKAGES, Path(), "packages"))
+    if stack.sources:
+        blobs.append((FILES, Path(), "files"))
+    whole = isinstance(base, str) and not stack.built
+    return ClusterImage(
+        str(base) if whole else f"<built from {base}>",
+        tuple(blobs),
+        stack.env_vars,
+        stack.workdir,
+        None,
+        bool(stack.sources),
+    )
+
+
+def sketch_pod(request: StartRequest, image: ClusterImage) -> dict[str, Any]:
+    """Return the pod of a request for people to read; the cluster is not asked for anything.
+
+    Args:
+        request: what a worker needs.
+        image: what it runs.
+    """
+    name = pod_name("<session>", request.group, 0).removesuffix("0") + "<number>"
+    session = {"name": "<session>", "uid": "<uid of the session's job>"}
+    return _pod(name, session, request, image)
+
+
+def judge(api: Api, namespace: str, request: StartRequest, image: ClusterImage, what: str) -> str:
+    """Have the cluster say whether it would take a pod, with nothing made; blocks.
+
+    Args:
+        api: the cluster's.
+        namespace: where it would be.
+        request: what the worker needs.
+        image: what it runs.
+        what: names the environment or task in messages.
+
+    Returns:
+        What stands in its way now and may be otherwise later, or nothing.
+
+    Raises:
+        TargetError: it would not, or cannot be asked.
+        NotFoundError: there is no template of the name.
+    """
+    request = with_template(api, namespace, request)
+    session = {"name": f"flyte-{secrets.token_hex(4)}", "uid": str(uuid.uuid4())}
+    name = pod_name(session["name"], request.group, 1)
+    wanted = None if request.resources is None else request.resources.device
+    body = _pod(name, session, request, image, None if wanted is None else read_nodes(api))
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    try:
+        api.call("POST", path, body, dryRun="All", fieldValidation="Strict")
+    except ApiError as error:
+        if "exceeded quota" in error.sentence:
+            return f"its pods would wait now: {error.sentence.partition('forbidden: ')[2]}"
+        raise refused(what, error.status, error.reason, error.sentence) from None
+    return ""
+
+
+def _pod(
+    name: str,
+    session: Mapping[str, str],
+    request: StartRequest,
+    image: ClusterImage,
+    nodes: Nodes | None = None,
+) -> dict[str, Any]:
+    made = replace(request, prepared=Prepared(image.key, environ=image.environ))
+    blobs = [one for one, _, _ in image.blobs]
+    return worker_pod(name, session, image.reference, HUB, KEY, made, blobs, nodes)
