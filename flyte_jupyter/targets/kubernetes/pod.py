@@ -10,7 +10,7 @@ from typing import Any
 from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
 from flyte_jupyter.targets.control import Control
 from flyte_jupyter.targets.kubernetes.link import Stream
-from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER, PRIMARY
+from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER
 
 __all__ = ["Pod"]
 
@@ -37,7 +37,6 @@ class Pod:
         self._stream: Stream | None = None
         self._killed = self._leaving = False
         self._status: Mapping[str, Any] = {}
-        self._primary = PRIMARY
         self.arrived: asyncio.Future[Stream] = self._loop.create_future()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self.exited: asyncio.Future[ExitRecord] = self._loop.create_future()
@@ -104,9 +103,7 @@ class Pod:
 
     def happened(self, kind: str, pod: Mapping[str, Any]) -> None:
         """Take what the cluster tells of it."""
-        self._status = pod.get("status") or {}
-        named = pod["metadata"].get("annotations") or {}
-        self._primary = named.get(DEFAULT_CONTAINER, self._primary)
+        self._status = _of_task(pod)
         self._leaving = bool(pod["metadata"].get("deletionTimestamp")) and not self._killed
         self.changed.set()
         over = self._status.get("phase") in ("Succeeded", "Failed") or self._terminated()
@@ -116,10 +113,9 @@ class Pod:
             self.gone.set_result(None)
 
     def _terminated(self) -> Mapping[str, Any]:
-        """Return how the container of the task ended, whatever goes on beside it."""
         for one in self._status.get("containerStatuses") or ():
-            if one.get("name") == self._primary:
-                found: Mapping[str, Any] = (one.get("state") or {}).get("terminated") or {}
+            found: Mapping[str, Any] = (one.get("state") or {}).get("terminated") or {}
+            if found:
                 return found
         return {}
 
@@ -177,3 +173,13 @@ class Pod:
             self._stream.close()
         if not self.exited.done():
             self.exited.set_result(ExitRecord(cause="engine"))
+
+
+def _of_task(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the status of a pod without the containers that run beside the task's."""
+    status: Mapping[str, Any] = pod.get("status") or {}
+    primary = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER)
+    if primary is None:
+        return status
+    containers = [one for one in status.get("containerStatuses") or () if one["name"] == primary]
+    return {**status, "containerStatuses": containers}

@@ -45,7 +45,8 @@ def trouble(pod: str, status: Mapping[str, Any], since: float) -> FlyteError | N
                 remedy="Change what the message names: a secret, an account or a user.",
             )
         ended = state.get("terminated") or {}
-        if ended:
+        prepares = one in (status.get("initContainerStatuses") or ())
+        if ended and not (prepares and ended.get("exitCode") == 0):
             return _ended(pod, image, ended)
     if status.get("phase") == "Failed":
         return TargetError(
