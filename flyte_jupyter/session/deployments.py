@@ -12,7 +12,7 @@ from flyte_jupyter.deployment.records import EnvironmentRecord
 from flyte_jupyter.errors import DeploymentError, FlyteError, NotFoundError
 from flyte_jupyter.session import session
 from flyte_jupyter.session.drafts import draft, source_of
-from flyte_jupyter.session.lookup import ledger_of
+from flyte_jupyter.session.lookup import ledger_of, record_of
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.naming import did_you_mean, listing
 from flyte_jupyter.store.ledger import Ledger, Row
@@ -167,11 +167,12 @@ def _standings(
         for row in rows:
             if not row.current or (wanted is not None and row.name not in wanted):
                 continue
-            plain = ledger.read(row.project, row.name, row.version)
-            if plain is not None:
-                record = EnvironmentRecord.from_plain(plain)
-                words = _compared(record)
-                yield Standing(record, row.deployed, *words, counts[row.project, row.name])
+            try:
+                record = record_of(ledger, row)
+            except NotFoundError:
+                continue  # it was taken away meanwhile
+            words = _compared(record)
+            yield Standing(record, row.deployed, *words, counts[row.project, row.name])
 
 
 def _compared(record: EnvironmentRecord) -> tuple[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from flyte_jupyter import catalog
 from flyte_jupyter.drawing import Graph
 from flyte_jupyter.drawing.states import CALLS
 from flyte_jupyter.drawing.view import CallView, EdgeView, GraphView, NodeView, TaskView
-from flyte_jupyter.errors import SpecTypeError
+from flyte_jupyter.errors import SpecTypeError, TargetError
 from flyte_jupyter.spec import Task, TaskEnvironment
 from flyte_jupyter.spec.graph import waves as waves_of
 from flyte_jupyter.spec.naming import kind, shown
@@ -146,7 +147,9 @@ def _with_states(view: GraphView, target: str | None) -> GraphView:
 
     names = [node.name for node in view.nodes]
     if target is None:
-        found = standing(names)
+        found = {}
+        with contextlib.suppress(TargetError):  # a graph is drawn where no cluster answers, too
+            found = standing(names)
     else:
         found = {one.record.name: one for one in deployments(target=target)}
     nodes = []

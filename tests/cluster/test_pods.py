@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import flyte_jupyter as flyte
-from flyte_jupyter.cluster.api import Api
+from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.cluster.connect import connect
 from flyte_jupyter.errors import NotFoundError, TargetError
 
-from .conftest import IMAGE, until
+from .conftest import IMAGE, manifest, until
 
 Book = Callable[[str], Any]
 Seen = Callable[[str], dict[str, Any]]
@@ -317,4 +317,138 @@ def test_a_template_is_taken_from_the_namespace_by_its_name(
     assert pod["metadata"]["labels"]["cost-centre"] == "7"
     assert pod["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux"}
     with pytest.raises(NotFoundError, match="did you mean 'by-the-admins'"):
+        flyte.run(there.never).outputs()
+
+
+@pytest.fixture
+def assigning(fresh_namespace: Callable[..., str]) -> Iterator[str]:
+    """A namespace that gives its pods a user of its own and takes no other, as OpenShift's do."""
+    place = fresh_namespace()
+    api = Api(connect({"namespace": place}))
+    annotation = {"openshift.io/sa.scc.uid-range": "1000650000/10000"}
+    api.call("PATCH", f"/api/v1/namespaces/{place}", {"metadata": {"annotations": annotation}})
+    base = "/apis/admissionregistration.k8s.io/v1"
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"]}
+    constraints = {"resourceRules": [{**pods, "resources": ["pods"]}]}
+    user = "object.spec.securityContext.runAsUser"
+    context = "Object.spec.securityContext{runAsUser: 1000650000}"
+    change = f"Object{{spec: Object.spec{{securityContext: {context}}}}}"
+    rules: dict[str, dict[str, Any]] = {
+        "mutating": {
+            "reinvocationPolicy": "Never",
+            "matchConditions": [{"name": "none", "expression": f"!has({user})"}],
+            "mutations": [
+                {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": change}}
+            ],
+        },
+        "validating": {
+            "validations": [
+                {
+                    "expression": f"{user} == 1000650000",
+                    "message": "unable to validate against any security context constraint",
+                }
+            ],
+        },
+    }
+    made = []
+    try:
+        for kind, rule in rules.items():
+            policy = {
+                "metadata": {"name": place},
+                "spec": {"matchConstraints": constraints, **rule},
+            }
+            only = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place}}}
+            spec: dict[str, Any] = {"policyName": place, "matchResources": only}
+            if kind == "validating":
+                spec["validationActions"] = ["Deny"]
+            for path, body in (
+                (f"{base}/{kind}admissionpolicies", policy),
+                (
+                    f"{base}/{kind}admissionpolicybindings",
+                    {"metadata": {"name": place}, "spec": spec},
+                ),
+            ):
+                try:
+                    api.call("POST", path, body)
+                except ApiError as error:
+                    if error.status != 404:
+                        raise
+                    pytest.skip(f"needs a cluster with {kind} admission policies")
+                made.append(f"{path}/{place}")
+
+        def in_force() -> bool:
+            pod = manifest("probe", "true")
+            path = f"/api/v1/namespaces/{place}/pods"
+            found = api.call("POST", path, pod, dryRun="All")["spec"]["securityContext"]
+            pod["spec"]["securityContext"] = {"runAsUser": 65532}
+            try:
+                api.call("POST", path, pod, dryRun="All")
+            except ApiError:
+                return found.get("runAsUser") == 1000650000
+            return False
+
+        until(in_force)
+        yield place
+    finally:
+        for path in made:
+            api.call("DELETE", path)
+        api.close()
+
+
+def test_a_namespace_that_assigns_users_is_left_to_it(
+    cell: Book, assigning: str, tmp_path: Path
+) -> None:
+    flyte.init(target="kubernetes", namespace=assigning, state=tmp_path / "state")
+    there = cell("""
+        env = flyte.TaskEnvironment("assigned")
+        own = flyte.TaskEnvironment("own", pod_template=flyte.PodTemplate(
+            {"securityContext": {"runAsUser": 4242}}
+        ))
+
+        @env.task
+        def uid() -> int:
+            import os
+
+            return os.getuid()
+
+        @own.task
+        def never() -> int:
+            return 1
+    """)
+    assert flyte.deploy("assigned", dryrun=True).ok
+    assert flyte.run(there.uid).result() == 1000650000
+    with pytest.raises(TargetError, match="security context constraint") as told:
+        flyte.run(there.never).outputs()
+    assert "choose the user themselves" in str(told.value)
+    flyte.shut_down()
+
+
+def test_a_secret_of_the_cluster_comes_by_the_template_and_a_missing_one_is_told(
+    book: Book, core: Any, namespace: str
+) -> None:
+    core.create_namespaced_secret(
+        namespace, {"metadata": {"name": "database"}, "stringData": {"password": "opens"}}
+    )
+    there = book("""
+        def taking(key):
+            source = {"valueFrom": {"secretKeyRef": {"name": "database", "key": key}}}
+            return flyte.PodTemplate(
+                {"containers": [{"name": "primary", "env": [{"name": "PASSWORD", **source}]}]}
+            )
+
+        env = flyte.TaskEnvironment("has-it", pod_template=taking("password"))
+        other = flyte.TaskEnvironment("lacks-it", pod_template=taking("pasword"))
+
+        @env.task
+        def length() -> int:
+            import os
+
+            return len(os.environ["PASSWORD"])
+
+        @other.task
+        def never() -> int:
+            return 1
+    """)
+    assert flyte.run(there.length).result() == 5
+    with pytest.raises(TargetError, match="couldn't find key pasword in Secret"):
         flyte.run(there.never).outputs()

@@ -26,6 +26,7 @@ from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
+from flyte_jupyter.targets.kubernetes.security import user_of
 from flyte_jupyter.targets.kubernetes.templates import with_template
 from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
 from flyte_jupyter.targets.kubernetes.trust import Trust
@@ -102,6 +103,7 @@ class Fleet:
         self._link = Link(cluster, trust, self._hub_pod, self._arrived, self._hub_lost)
         self._brought: dict[str, asyncio.Task[None]] = {}
         self._watch: Watch | None = None
+        self._user: int | None = None
         self._closed = False
 
     # the session
@@ -119,7 +121,9 @@ class Fleet:
         name = self._session["name"]
         self._janitor = self._new_janitor()
         secret = manifest.hub_secret(name, self._trust)
-        job = manifest.hub_job(name, self._image, owner())
+        look = partial(user_of, self._api, self._cluster.namespace)
+        self._user = await self._loop.run_in_executor(self._calls, look)
+        job = manifest.hub_job(name, self._image, owner(), self._user)
         try:
             await self._asked("the secret of the session", "POST", self._secrets, secret)
             made = await self._asked("the hub of the session", "POST", self._jobs, job)
@@ -219,6 +223,7 @@ class Fleet:
             request,
             [name for name, _, _ in image.blobs],
             await self._nodes(request),
+            self._user,
         )
         began = time.monotonic()
         pod = await self._made(name, body)
@@ -290,7 +295,7 @@ class Fleet:
         """
         say(f"Looking for Python in {image}")
         name = f"{self._session['name']}-probe-{next(self._numbers)}"
-        body = manifest.probe_pod(name, self._session, image, QUESTION)
+        body = manifest.probe_pod(name, self._session, image, QUESTION, self._user)
         began = time.monotonic()
         pod = await self._made(name, body)
         try:

@@ -21,7 +21,7 @@ from flyte_jupyter.targets.kubernetes.boot import (
     ROOM,
 )
 from flyte_jupyter.targets.kubernetes.nodes import Nodes
-from flyte_jupyter.targets.kubernetes.security import confined, rights
+from flyte_jupyter.targets.kubernetes.security import NOBODY, confined, rights
 from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER, PRIMARY, lay_over
 from flyte_jupyter.targets.kubernetes.trust import Trust
 from flyte_jupyter.targets.protocol import StartRequest
@@ -81,13 +81,16 @@ def hub_secret(session: str, trust: Trust) -> dict[str, Any]:
     }
 
 
-def hub_job(session: str, image: str, owner: str) -> dict[str, Any]:
+def hub_job(
+    session: str, image: str, owner: str, user: int | None = NOBODY
+) -> dict[str, Any]:
     """Return the job of a session's hub; everything else of the session belongs to it.
 
     Args:
         session: name of the session, and of its secret.
         image: any with Python.
         owner: the kernel.
+        user: who it runs as, ``None`` where the namespace says that; so for the others.
     """
     labels = {**MANAGED, SESSION: session, KIND: "hub"}
     container = {
@@ -111,7 +114,7 @@ def hub_job(session: str, image: str, owner: str) -> dict[str, Any]:
             "template": {
                 "metadata": {"labels": labels, "annotations": _apart()},
                 "spec": {
-                    **_pod(),
+                    **_pod(user),
                     "restartPolicy": "OnFailure",
                     "terminationGracePeriodSeconds": 1,
                     "containers": [container],
@@ -132,6 +135,7 @@ def worker_pod(
     request: StartRequest,
     blobs: Sequence[str] = (),
     nodes: Nodes | None = None,
+    user: int | None = NOBODY,
 ) -> dict[str, Any]:
     """Return the pod of one worker.
 
@@ -145,6 +149,7 @@ def worker_pod(
         request: what the worker needs.
         blobs: what it fetches from the hub before it begins.
         nodes: what the cluster has, ``None`` where one may not ask.
+        user: who it runs as.
     """
     labels = {**MANAGED, SESSION: session["name"], KIND: "worker"}
     if request.group:
@@ -185,7 +190,7 @@ def worker_pod(
         volumes.append({"name": "secrets", "emptyDir": held})
         container["volumeMounts"].append({"name": "secrets", "mountPath": MOUNT})
     spec: dict[str, Any] = {
-        **_pod(),
+        **_pod(user),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
         "containers": [container],
@@ -215,7 +220,13 @@ def worker_pod(
     return pod
 
 
-def probe_pod(name: str, session: Mapping[str, str], image: str, question: str) -> dict[str, Any]:
+def probe_pod(
+    name: str,
+    session: Mapping[str, str],
+    image: str,
+    question: str,
+    user: int | None = NOBODY,
+) -> dict[str, Any]:
     """Return a pod that prints what an image has, and ends.
 
     Args:
@@ -223,6 +234,7 @@ def probe_pod(name: str, session: Mapping[str, str], image: str, question: str) 
         session: ``name`` and ``uid`` of the session's job.
         image: the image.
         question: a program.
+        user: who it runs as.
     """
     labels = {**MANAGED, SESSION: session["name"], KIND: "probe"}
     container = {
@@ -243,7 +255,7 @@ def probe_pod(name: str, session: Mapping[str, str], image: str, question: str) 
             "ownerReferences": [job_reference(session)],
         },
         "spec": {
-            **_pod(),
+            **_pod(user),
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 1,
             "containers": [container],
@@ -268,12 +280,12 @@ def label_value(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:63].strip("-._")
 
 
-def _pod() -> dict[str, Any]:
+def _pod(user: int | None) -> dict[str, Any]:
     lost = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": confined(),
+        "securityContext": confined(user),
         "tolerations": [
             {
                 "key": key,

@@ -9,22 +9,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["NOBODY", "confined", "opts_out", "rights", "unconfine"]
+from flyte_jupyter.cluster.api import Api, ApiError
+from flyte_jupyter.errors import FlyteError
+
+__all__ = ["NOBODY", "confined", "opts_out", "rights", "unconfine", "user_of"]
 
 # nobody that an image knows, which is all that clusters with rules for pods let run
 NOBODY = 65532
+# OpenShift's word on a namespace that gives its pods a user itself, and takes no other
+ASSIGNED = "openshift.io/sa.scc.uid-range"
 USER = ("runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup")
 
 
-def confined() -> dict[str, Any]:
-    """Return the security context of a pod."""
-    return {
-        "runAsNonRoot": True,
-        "runAsUser": NOBODY,
-        "runAsGroup": NOBODY,
-        "fsGroup": NOBODY,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+def confined(user: int | None = NOBODY) -> dict[str, Any]:
+    """Return the security context of a pod.
+
+    Args:
+        user: who it runs as, ``None`` where the namespace says that.
+    """
+    context = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    if user is None:
+        return context
+    return {**context, "runAsUser": user, "runAsGroup": user, "fsGroup": user}
+
+
+def user_of(api: Api, namespace: str) -> int | None:
+    """Return who the pods of a namespace run as, ``None`` where it says that itself; blocks.
+
+    Args:
+        api: the cluster's.
+        namespace: its name.
+    """
+    try:
+        found = api.call("GET", f"/api/v1/namespaces/{namespace}")
+    except (ApiError, FlyteError):
+        return NOBODY  # who may not ask is told by what the cluster refuses then
+    return None if ASSIGNED in (found["metadata"].get("annotations") or {}) else NOBODY
 
 
 def rights() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from flyte_jupyter.spec import Image
 from flyte_jupyter.targets.kubernetes.images import ClusterImage
 from flyte_jupyter.targets.kubernetes.manifest import pod_name, worker_pod
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
+from flyte_jupyter.targets.kubernetes.security import NOBODY, user_of
 from flyte_jupyter.targets.kubernetes.templates import with_template
 from flyte_jupyter.targets.kubernetes.trouble import refused
 from flyte_jupyter.targets.protocol import Prepared, StartRequest
@@ -86,7 +87,8 @@ def judge(api: Api, namespace: str, request: StartRequest, image: ClusterImage, 
     session = {"name": f"flyte-{secrets.token_hex(4)}", "uid": str(uuid.uuid4())}
     name = pod_name(session["name"], request.group, 1)
     wanted = None if request.resources is None else request.resources.device
-    body = _pod(name, session, request, image, None if wanted is None else read_nodes(api))
+    nodes = None if wanted is None else read_nodes(api)
+    body = _pod(name, session, request, image, nodes, user_of(api, namespace))
     path = f"/api/v1/namespaces/{namespace}/pods"
     try:
         api.call("POST", path, body, dryRun="All", fieldValidation="Strict")
@@ -103,7 +105,8 @@ def _pod(
     request: StartRequest,
     image: ClusterImage,
     nodes: Nodes | None = None,
+    user: int | None = NOBODY,
 ) -> dict[str, Any]:
     made = replace(request, prepared=Prepared(image.key, environ=image.environ))
     blobs = [one for one, _, _ in image.blobs]
-    return worker_pod(name, session, image.reference, HUB, KEY, made, blobs, nodes)
+    return worker_pod(name, session, image.reference, HUB, KEY, made, blobs, nodes, user)
