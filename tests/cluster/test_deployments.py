@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import flyte_jupyter as flyte
 from flyte_jupyter import catalog
@@ -263,7 +264,70 @@ def test_another_machine_calls_what_this_one_has_deployed(
     assert maps(core, kept) == []
 
 
-def test_a_namespace_that_is_not_there_and_rights_that_are_missing_are_told(core: Any) -> None:
+def test_a_namespace_that_is_not_there_is_told() -> None:
     with pytest.raises(flyte.errors.TargetError, match="does not keep deployments") as told:
         put(ledger_of("no-such-namespace"), "a", "1", 1.0)
     assert "Name a namespace that exists" in str(told.value)
+
+
+@pytest.fixture
+def as_user(core: Any, kept: str, tmp_path: Path) -> Callable[..., NamespaceLedger]:
+    """A function that returns the deployments for somebody with certain rights to config maps."""
+    from kubernetes import client
+
+    def be(name: str, *verbs: str) -> NamespaceLedger:
+        rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": list(verbs)}]
+        rights = client.RbacAuthorizationV1Api(core.api_client)
+        core.create_namespaced_service_account(kept, {"metadata": {"name": name}})
+        role = {"metadata": {"name": name}, "rules": rules if verbs else []}
+        rights.create_namespaced_role(kept, role)
+        group = "rbac.authorization.k8s.io"
+        binding = {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": kept}],
+        }
+        rights.create_namespaced_role_binding(kept, binding)
+        token = core.create_namespaced_service_account_token(name, kept, {"spec": {}})
+        config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+        config["users"] = [{"name": name, "user": {"token": token.status.token}}]
+        for one in config["contexts"]:
+            one["context"]["user"] = name
+        file = tmp_path / name
+        file.write_text(yaml.safe_dump(config))
+        cluster = connect({"kubeconfig": str(file), "namespace": kept})
+        return NamespaceLedger(ConfigMaps(Api(cluster), kept), f"{name} {kept}")
+
+    return be
+
+
+def test_the_rights_that_are_asked_for_are_enough_and_without_them_it_is_told(
+    as_user: Callable[..., NamespaceLedger], core: Any, kept: str
+) -> None:
+    able = as_user("able", "create", "get", "list", "patch", "delete")
+    put(able, "a", "1", 1.0, b"code", os.urandom(1 << 20))
+    put(able, "a", "2", 2.0, b"code")
+    able.make_current("/project", "a", "1", 3.0)
+    reader = as_user("reader", "get", "list")
+    assert [row.version for row in reader.rows()] == ["1", "2"]
+    with pytest.raises(flyte.errors.TargetError, match="does not keep deployments") as told:
+        put(reader, "b", "1", 1.0)
+    assert "create, get, list, patch and delete configmaps" in str(told.value)
+    with pytest.raises(flyte.errors.TargetError, match="does not keep deployments"):
+        as_user("nobody").rows()
+    assert able.remove("/project", "a") == 2
+    until(lambda: maps(core, kept) == [])
+
+
+def test_a_quota_of_objects_is_told(ledger: NamespaceLedger, core: Any, kept: str) -> None:
+    put(ledger, "a", "1", 1.0)
+    core.create_namespaced_resource_quota(
+        kept, {"metadata": {"name": "few"}, "spec": {"hard": {"count/configmaps": "4"}}}
+    )
+    quota = core.read_namespaced_resource_quota
+    until(lambda: (quota("few", kept).status.used or {}).get("count/configmaps") == "3")
+    with pytest.raises(flyte.errors.TargetError, match="does not keep deployments") as told:
+        put(ledger, "b", "1", 1.0, b"code")
+    assert "%flyte_undeploy" in str(told.value)
+    assert len(maps(core, kept)) == 2  # nothing is left of the attempt
+    assert {row.name for row in ledger.rows()} == {"a"}

@@ -7,6 +7,7 @@ it again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import random
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flyte_jupyter.cluster.api import ApiError
-from flyte_jupyter.errors import EngineError, TargetError
+from flyte_jupyter.errors import EngineError, FlyteError, TargetError
 from flyte_jupyter.store.ledger import Row
 from flyte_jupyter.targets.kubernetes.blobs import Blobs
 from flyte_jupyter.targets.kubernetes.configmaps import ConfigMaps
@@ -109,8 +110,13 @@ class NamespaceLedger:
             row.version, row.content, row.deployed, True, digest, tuple(sorted(set(needed)))
         )
         contents = {**blobs, digest: text}
-        for one, content in contents.items():
-            self._blobs.put(one, content)
+        try:
+            for one, content in contents.items():
+                self._blobs.put(one, content)
+        except BaseException:
+            with contextlib.suppress(FlyteError):
+                self._collect(contents)
+            raise
 
         def with_it(versions: tuple[Version, ...]) -> tuple[Version, ...]:
             others = [_not_current(one) for one in versions if one.version != row.version]
