@@ -81,9 +81,7 @@ def hub_secret(session: str, trust: Trust) -> dict[str, Any]:
     }
 
 
-def hub_job(
-    session: str, image: str, owner: str, user: int | None = NOBODY
-) -> dict[str, Any]:
+def hub_job(session: str, image: str, owner: str, user: int | None = NOBODY) -> dict[str, Any]:
     """Return the job of a session's hub; everything else of the session belongs to it.
 
     Args:

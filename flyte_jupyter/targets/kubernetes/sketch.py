@@ -24,9 +24,10 @@ from flyte_jupyter.targets.kubernetes.templates import with_template
 from flyte_jupyter.targets.kubernetes.trouble import refused
 from flyte_jupyter.targets.protocol import Prepared, StartRequest
 
-__all__ = ["HUB", "KEY", "judge", "sketch_image", "sketch_pod"]
+__all__ = ["judge", "sketch_image", "sketch_pod"]
 
 HUB, KEY = "<address of the hub>", "<key of this pod>"
+CERTIFICATE = "<certificate of the hub>"
 PACKAGES, FILES = "<hash of the packages>", "<hash of the files>"
 
 
@@ -109,4 +110,6 @@ def _pod(
 ) -> dict[str, Any]:
     made = replace(request, prepared=Prepared(image.key, environ=image.environ))
     blobs = [one for one, _, _ in image.blobs]
-    return worker_pod(name, session, image.reference, HUB, KEY, made, blobs, nodes, user)
+    return worker_pod(
+        name, session, image.reference, HUB, KEY, CERTIFICATE, made, blobs, nodes, user
+    )

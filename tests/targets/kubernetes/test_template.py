@@ -18,7 +18,9 @@ from flyte_jupyter.targets.protocol import Honour, Prepared, StartRequest
 def spec_of(template: dict[str, Any], **fields: Any) -> dict[str, Any]:
     request = StartRequest(Prepared("key"), pod_template=PodTemplate(template), **fields)
     session = {"name": "flyte-1", "uid": "2"}
-    pod = worker_pod("flyte-1-1", session, "python:3.12-slim", "10.0.0.1", "k", request, ["blob"])
+    pod = worker_pod(
+        "flyte-1-1", session, "python:3.12-slim", "10.0.0.1", "k", "c", request, ["blob"]
+    )
     spec: dict[str, Any] = pod["spec"]
     return spec
 
