@@ -37,6 +37,12 @@ from flyte_jupyter.wire.inputs import check_size
 __all__ = ["Conductor"]
 
 
+NOT_CLAMPED = (
+    "On {target} nothing is clamped: its scheduler says who fits, and what asks for more than there "
+    "is waits."
+)
+
+
 class Places(Protocol):
     """The targets of an engine, to each other."""
 
@@ -231,6 +237,8 @@ class Conductor:
         if plan.digest in self._noted:
             return
         self._noted.add(plan.digest)
+        if action.run.request.options.oversize == "clamp" and not self.target.admits:
+            self.say(action, NOT_CLAMPED.format(target=self.target.name))
         for field, capability in self.target.capabilities(action.settings).items():
             if capability.honour is Honour.HONOURED or not capability.note:
                 continue

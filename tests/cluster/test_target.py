@@ -243,3 +243,21 @@ def test_from_inside_the_hub_is_reached_as_pods_reach_it(
             return 1
     """)
     assert flyte.run(there.fine).result() == 1
+
+
+def test_what_a_scheduler_admits_is_not_clamped_and_that_is_said(
+    book: Callable[[str], Any],
+) -> None:
+    there = book("""
+        @env.task
+        def fine() -> int:
+            return 1
+    """)
+    flyte.init(oversize="clamp")
+    try:
+        run = flyte.run(there.fine)
+        assert run.result() == 1
+    finally:
+        flyte.init(oversize="refuse")
+    notes = [event.data["text"] for event in run.events() if event.kind == "note"]
+    assert any("nothing is clamped" in note for note in notes)
