@@ -4,7 +4,8 @@
     python benchmarks/on_cluster.py > benchmarks/cluster.md
 
 Needs the `test` extra, `kubectl`, and a cluster that has the default base image. A namespace is
-made and removed. With arguments only the parts of these names are measured: calls steps many arrays.
+made and removed. With arguments only the parts of these names are measured: calls steps many
+arrays.
 """
 
 from __future__ import annotations

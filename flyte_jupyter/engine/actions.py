@@ -36,10 +36,9 @@ from flyte_jupyter.wire.inputs import check_size
 
 __all__ = ["Conductor"]
 
-
 NOT_CLAMPED = (
-    "On {target} nothing is clamped: its scheduler says who fits, and what asks for more than there "
-    "is waits."
+    "On {target} nothing is clamped: its scheduler says who fits, and what asks for more than "
+    "there is waits."
 )
 
 

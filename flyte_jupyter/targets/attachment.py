@@ -23,14 +23,14 @@ class Attachment:
     """A stream on the loop: a control socket, frames, and last words. How it goes is others' part.
 
     Attributes:
-        control: the socket to speak over with the first process in the container.
         begun: done once the container has said its first word.
         ended: done once nothing comes any more.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.control, self._near = socket.socketpair()
+        self._control: socket.socket | None
+        self._control, self._near = socket.socketpair()
         self._near.setblocking(False)
         self._to_control = bytearray()
         self._chunks = Pieces()
@@ -63,6 +63,12 @@ class Attachment:
     def idle(self) -> bool:
         """True while nothing waits to be sent."""
         return True
+
+    def take_control(self) -> socket.socket:
+        """Return the socket to speak over with the first process in the container, once."""
+        control, self._control = self._control, None
+        assert control is not None
+        return control
 
     def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Attach the stream of frames to a protocol."""
@@ -188,6 +194,8 @@ class Attachment:
             self._leaving.cancel()
         self.end()
         self._shut_control()
+        if self._control is not None:
+            self._control.close()  # nobody has spoken over it
         if self._transport is not None:
             self._transport.lose()
         if not self.ended.done():

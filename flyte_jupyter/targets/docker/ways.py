@@ -203,10 +203,9 @@ class ByAttachment:
             if not attached.begun.done():
                 raise await _never_there(container)
         except BaseException:
-            attached.control.close()
             attached.close()
             raise
-        return attached.control, b""
+        return attached.take_control(), b""
 
     def drop(self) -> None:
         """Do nothing."""

@@ -71,7 +71,7 @@ class Pod:
             stream: the pod's.
         """
         self._stream = stream
-        self._control = Control(stream.control, self._told, self._control_lost)
+        self._control = Control(stream.take_control(), self._told, self._control_lost)
 
     async def connect(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Attach the stream of frames to a protocol."""

@@ -84,8 +84,6 @@ class Scene:
 
     async def close(self) -> None:
         await self.link.close()
-        for stream in (*self.streams.values(), *self.inherited.values()):
-            stream.control.close()
         for writer in self.writers:
             writer.close()
             with contextlib.suppress(OSError):
