@@ -87,6 +87,11 @@ class Cluster:
         """The socket at which the node takes orders."""
         return self.place / "control.sock"
 
+    @property
+    def registries(self) -> Path:
+        """The folder of what the container runtime knows of registries; read at each pull."""
+        return self.place / "config" / "registries"
+
     def folder(self, name: str) -> Path:
         """Return a folder of the cluster, made if it is missing."""
         path = self.place / name
@@ -228,6 +233,8 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{cluster.place}/config/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{cluster.registries}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
     default_runtime_name = "runc"

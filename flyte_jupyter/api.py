@@ -64,7 +64,11 @@ def init(
         options: of the target; ``docker`` has ``host`` (the address of an engine) and ``context``
             (one of ``docker context ls``). Without them the engine is found as by ``docker``.
             ``kubernetes`` has ``context``, ``namespace`` and ``kubeconfig`` (path of a file);
-            without them it is found as by ``kubectl``.
+            without them it is found as by ``kubectl``. What has to be built is built by the Docker
+            engine of this machine and pushed to ``registry`` (``"ghcr.io/you"``), which the secret
+            ``registry_secret`` of the cluster opens for pods; without a registry it is loaded into
+            clusters of kind, k3d and minikube, or by the socket ``containerd`` (a path) into a node
+            that is this machine.
 
     Raises:
         TargetError: there is no such target, or it has no such option.

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,22 @@ if TYPE_CHECKING:
     from flyte_jupyter.images.inventory import Inventory
     from flyte_jupyter.images.layering import Layering
 
-__all__ = ["PACKAGES", "ContainerImage", "DockerImages"]
+__all__ = ["PACKAGES", "ContainerImage", "DockerImages", "Foundation", "describe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What of an image the engine has made.
+
+    Args:
+        image: the engine's image.
+        probe: what it has.
+        stack: what was built, and what is left to lay beside it.
+    """
+
+    image: Inspected
+    probe: Probe
+    stack: Stack
 
 
 class DockerImages:
@@ -158,18 +174,42 @@ class DockerImages:
 
         return Inventory(self._daemon(), self._home, self._records.uses())
 
-    async def _prepare(self, image: Image | None, say: Progress) -> ContainerImage:
+    async def built(self, image: Image | None, progress: Progress) -> Foundation:
+        """Have the engine make what has to be built of an image; the rest is for others to lay.
+
+        Args:
+            image: the image; None for the default one.
+            progress: called with each step that there is to do.
+
+        Raises:
+            ImageBuildError: it cannot be had, or no task can run in it.
+            TargetError: the engine does not answer.
+            SecretError: a secret that a build needs is not set.
+        """
         daemon = await in_thread(self._daemon)
+        base, _ = await self._founded(daemon, image, progress)
+        stack = split(image, base.workdir, True)
+        final = base
+        if stack.built:
+            words = describe(image)
+            final = await self._layering.lay(daemon, base, stack.built, words, progress)
+        return Foundation(final, await self._probe(final, progress), stack)
+
+    async def _founded(
+        self, daemon: Daemon, image: Image | None, say: Progress
+    ) -> tuple[Inspected, str]:
+        """Return what an image stands on, and its name."""
         base = base_of(image)
         if isinstance(base, str):
-            name = base
-            found = await self._base(daemon, base, say)
-        else:
-            from flyte_jupyter.images.context import context_digest
+            return await self._base(daemon, base, say), base
+        from flyte_jupyter.images.context import context_digest
 
-            name = str(base)
-            context = await in_thread(context_digest, base)
-            found = await self._layering.dockerfile(daemon, base, context, say)
+        context = await in_thread(context_digest, base)
+        return await self._layering.dockerfile(daemon, base, context, say), str(base)
+
+    async def _prepare(self, image: Image | None, say: Progress) -> ContainerImage:
+        daemon = await in_thread(self._daemon)
+        found, name = await self._founded(daemon, image, say)
         if daemon.local and not self._probes.folders(daemon):
             # a base without Python cannot tell; what is built on it will
             with contextlib.suppress(ImageBuildError):

@@ -18,6 +18,7 @@ from flyte_jupyter.images.probe import Probe
 from flyte_jupyter.images.recipe import Installation
 from flyte_jupyter.images.references import Inspected, inspect
 from flyte_jupyter.images.sharing import WAITING, Progress, Shared
+from flyte_jupyter.images.shipping import unname
 from flyte_jupyter.images.threads import Ends, from_thread, in_thread
 from flyte_jupyter.spec import layers
 from flyte_jupyter.spec.hashing import digest
@@ -182,7 +183,7 @@ class Layering:
                     buildkit=buildkit,
                 )
             finally:
-                _untag(daemon, f"{name}:{mark}")
+                unname(daemon, f"{name}:{mark}")
 
         return await self._once(daemon, key, words, image.id, work, say), key
 
@@ -260,18 +261,6 @@ def built_labels(words: str, base: str) -> dict[str, str]:
     from flyte_jupyter.daemon.labels import BASE, IMAGE, KIND
 
     return {KIND: "image", IMAGE: words, BASE: base}
-
-
-def _untag(daemon: Daemon, name: str) -> None:
-    import contextlib
-
-    from docker.errors import DockerException
-
-    found = daemon.ask(f"/images/{name}/json")[1] or {}
-    # the last name of an image is the image, and it may be somebody else's
-    if len(found.get("RepoTags") or ()) > 1 or (found.get("RepoDigests") or ()):
-        with contextlib.suppress(DockerException):
-            daemon.api.remove_image(name, noprune=True)
 
 
 def authorities() -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from flyte_jupyter.spec.naming import closest
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon
 
-__all__ = ["Inspected", "inspect", "pull"]
+__all__ = ["Inspected", "Layers", "inspect", "login_of", "pull"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ def pull(daemon: Daemon, reference: str, say: Progress, stopped: Ends) -> None:
     Raises:
         ImageBuildError: it cannot be had.
     """
-    from docker import auth
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
@@ -88,14 +87,15 @@ def pull(daemon: Daemon, reference: str, say: Progress, stopped: Ends) -> None:
 
     api = daemon.fresh(None)
     say(f"Pulling {reference}")
-    progress = _Layers(reference, say)
+    progress = Layers(
+        f"Pulling {reference}", "Downloading", ("Download complete", "Pull complete"), say
+    )
     name, tag = _split(reference)
     try:
-        login = auth.get_config_header(api, auth.resolve_repository_name(name)[0])
         answer = api._post(
             api._url("/images/create"),
             params={"fromImage": name, "tag": tag},
-            headers={"X-Registry-Auth": login} if login else {},
+            headers=login_of(api, name),
             stream=True,
         )
         api._raise_for_status(answer)
@@ -113,26 +113,49 @@ def pull(daemon: Daemon, reference: str, say: Progress, stopped: Ends) -> None:
         api.close()
 
 
-class _Layers:
-    """Makes few lines of the many that the engine writes while it pulls."""
+def login_of(api: Any, name: str) -> dict[str, str]:
+    """Return the header by which a registry knows the user, as ``docker login`` has left it.
 
-    def __init__(self, reference: str, say: Progress) -> None:
-        self._reference = reference
+    Args:
+        api: a client of the engine.
+        name: name of an image, without its tag.
+    """
+    from docker import auth
+
+    login = auth.get_config_header(api, auth.resolve_repository_name(name)[0])
+    return {"X-Registry-Auth": login} if login else {}
+
+
+class Layers:
+    """Makes few lines of the many that the engine writes while it pulls or pushes.
+
+    Args:
+        words: what is done.
+        moving: what the engine calls a layer that is under way.
+        moved: what it calls one that is not any more.
+        say: called with the lines.
+    """
+
+    def __init__(self, words: str, moving: str, moved: Collection[str], say: Progress) -> None:
+        self._words = words
+        self._moving = moving
+        self._moved = moved
         self._say = say
         self._sizes: dict[str, tuple[int, int]] = {}
         self._last = ""
 
     def take(self, line: Mapping[str, Any]) -> None:
+        """Take a line of the engine's."""
         detail = line.get("progressDetail") or {}
-        if line.get("status") == "Downloading" and detail.get("total"):
+        if line.get("status") == self._moving and detail.get("total"):
             self._sizes[str(line.get("id"))] = (int(detail["current"]), int(detail["total"]))
-        elif line.get("status") in ("Download complete", "Pull complete"):
+        elif line.get("status") in self._moved:
             current, total = self._sizes.get(str(line.get("id")), (0, 0))
             self._sizes[str(line.get("id"))] = (max(current, total), total)
         else:
             return
         current, total = (sum(pair) // 2**20 for pair in zip(*self._sizes.values(), strict=True))
-        text = f"Pulling {self._reference}: {current} of {total} MiB"
+        text = f"{self._words}: {current} of {total} MiB"
         if text != self._last:
             self._last = text
             self._say(text)

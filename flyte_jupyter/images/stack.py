@@ -9,7 +9,7 @@ from flyte_jupyter.spec import layers
 from flyte_jupyter.spec.image import Image
 from flyte_jupyter.spec.layers import Layer
 
-__all__ = ["Stack", "base_of", "layers_of", "python_image", "split"]
+__all__ = ["Stack", "base_of", "is_built", "layers_of", "python_image", "split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,15 @@ def base_of(image: Image | None) -> str | layers.DockerfileBase:
     if isinstance(image.base, layers.DockerfileBase):
         return image.base
     return python_image(image.base.python)
+
+
+def is_built(image: Image | None) -> bool:
+    """Say whether something of an image has to be built, though packages and files need not be.
+
+    Args:
+        image: the image; None for the default one.
+    """
+    return not isinstance(base_of(image), str) or bool(split(image, None, True).built)
 
 
 def split(image: Image | None, workdir: str | None, mounts: bool) -> Stack:

@@ -96,7 +96,10 @@ def _kubernetes(options: Mapping[str, Any]) -> Target:
 TARGETS: dict[str, TargetRow] = {
     "local": TargetRow(_local),
     "docker": TargetRow(_docker, ("host", "context"), ("host", "context")),
-    "kubernetes": TargetRow(_kubernetes, ("context", "namespace", "kubeconfig")),
+    "kubernetes": TargetRow(
+        _kubernetes,
+        ("context", "namespace", "kubeconfig", "registry", "registry_secret", "containerd"),
+    ),
 }
 
 # each with the options that it was made with

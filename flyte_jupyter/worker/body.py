@@ -11,7 +11,8 @@ The configuration is a dictionary:
 ``environ``     all environment variables, or null to keep those of the process
 ``concurrency`` how many asynchronous calls share the body
 ``preload``     names of modules to import while waiting
-``files``       folder whose content is copied into the scratch folder, or empty
+``files``       folder whose content is copied into the scratch folder, or empty; where that one
+                may not be written to, both are put together in another
 ``outputs``     pipes for standard output and error, as ``[read, write]``
 ``ahead``       true to rehearse a call where the first one lets wait
 ``anew``        true in a process that was started anew, not forked
@@ -56,12 +57,12 @@ def start(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
     if config["environ"] is not None:
         os.environ.clear()
         os.environ.update(config["environ"])
-    os.makedirs(config["folder"], mode=0o700, exist_ok=True)
-    if config.get("files"):
-        import shutil
-
-        shutil.copytree(config["files"], config["folder"], symlinks=True, dirs_exist_ok=True)
-    os.chdir(config["folder"])
+    try:
+        _fill(config["folder"], config.get("files"))
+        os.chdir(config["folder"])
+    except OSError:
+        # the image's own folder is not for a user whom the image does not know
+        os.chdir(_beside(config["folder"], config.get("files")))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -70,6 +71,32 @@ def start(read_fd: int, write_fd: int, config: Dict[str, Any]) -> int:
     if "TZ" in os.environ:
         time.tzset()  # the process it was forked from has its own
     return _Body(read_fd, write_fd, config).run()
+
+
+def _fill(folder: str, files: Optional[str]) -> None:
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    if files:
+        import shutil
+
+        for entry in os.scandir(files):
+            # the folder itself may be somebody else's, and its modes with it
+            there = os.path.join(folder, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                shutil.copytree(entry.path, there, symlinks=True, dirs_exist_ok=True)
+            else:
+                shutil.copy2(entry.path, there, follow_symlinks=False)
+
+
+def _beside(folder: str, files: Optional[str]) -> str:
+    """Return a scratch folder that has what is in another one, and the files."""
+    import tempfile
+
+    scratch = tempfile.mkdtemp(prefix="task-")
+    _fill(scratch, files)
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if not os.path.lexists(os.path.join(scratch, name)):
+            os.symlink(os.path.join(folder, name), os.path.join(scratch, name))
+    return scratch
 
 
 def _input(prompt: object = "", /) -> str:

@@ -184,20 +184,6 @@ def test_an_image_of_another_python_runs_on_that_python(book: Callable[[str], An
     assert flyte.run(there.version).result() == (3, 9)
 
 
-def test_an_image_that_would_have_to_be_built_is_refused(book: Callable[[str], Any]) -> None:
-    there = book("""
-        built = flyte.TaskEnvironment(
-            "built", image=flyte.Image.from_debian_base().with_apt_packages("ffmpeg")
-        )
-
-        @built.task
-        def never() -> int:
-            return 1
-    """)
-    with pytest.raises(flyte.errors.ImageBuildError, match="Nothing is built for a cluster"):
-        flyte.run(there.never).result()
-
-
 def test_pods_run_where_only_the_strictest_are_let_in(
     fresh_namespace: Callable[..., str], cell: Callable[[str], Any], core: Any, tmp_path: Path
 ) -> None:

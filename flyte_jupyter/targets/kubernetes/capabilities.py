@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flyte_jupyter.spec import Settings
+from flyte_jupyter.images.stack import base_of, is_built
+from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.spec.naming import listing
 from flyte_jupyter.spec.pod import PodTemplate
 from flyte_jupyter.targets.fields import EVERYWHERE, HONOURED, honoured, ignored
@@ -24,9 +25,19 @@ def _template(template: PodTemplate | str) -> Capability:
     return Capability(Honour.APPROXIMATED, note + "environment says what runs, and how often")
 
 
+def _image(image: Image) -> Capability:
+    base = base_of(image)
+    if not isinstance(base, str) or "@" in base or is_built(image):
+        return HONOURED
+    if base.rpartition("/")[2].partition(":")[2] not in ("", "latest"):
+        return HONOURED
+    note = f"{base} names no version: a node that has one keeps it; name a tag or a digest"
+    return Capability(Honour.APPROXIMATED, note)
+
+
 FIELDS: Mapping[str, Callable[[Any], Capability]] = {
     **EVERYWHERE,
-    "image": honoured,
+    "image": _image,
     "interruptible": ignored("nodes that can be taken away are named in pod_template"),
     "network": lambda wanted: (
         HONOURED

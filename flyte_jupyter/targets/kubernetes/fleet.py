@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
@@ -22,6 +22,7 @@ from flyte_jupyter.store.owners import owner
 from flyte_jupyter.targets.janitor import Janitor
 from flyte_jupyter.targets.kubernetes import estate, manifest
 from flyte_jupyter.targets.kubernetes.boot import FILES
+from flyte_jupyter.targets.kubernetes.delivery import Delivery
 from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
@@ -76,12 +77,19 @@ class Fleet:
         image: of the hub.
         trust: what the session is let in by.
         options: what the cluster was found by.
+        delivery: knows which image that a pod lacks this machine has.
     """
 
     def __init__(
-        self, cluster: Cluster, image: str, trust: Trust, options: Mapping[str, Any]
+        self,
+        cluster: Cluster,
+        image: str,
+        trust: Trust,
+        options: Mapping[str, Any],
+        delivery: Delivery,
     ) -> None:
         self._options = options
+        self._delivery = delivery
         self._janitor: Janitor | None = None
         self._loop = asyncio.get_running_loop()
         self._cluster = cluster
@@ -139,7 +147,9 @@ class Fleet:
         self._link.begin()
         try:
             while not self._link.open.done():
-                problem = self._hub_trouble(began)
+                status = self._hub.get("status") or {}
+                problem = self._delivery.lacking(self._image, status, began)
+                problem = problem or self._hub_trouble(began)
                 if problem is not None:
                     raise problem
                 why = waits_for(self._hub.get("status") or {})
@@ -224,11 +234,13 @@ class Fleet:
             [name for name, _, _ in image.blobs],
             await self._nodes(request),
             self._user,
+            image.pull_secrets,
+            image.made_folder,
         )
         began = time.monotonic()
         pod = await self._made(name, body)
         try:
-            stream = await self._arrival(pod, began, waits)
+            stream = await self._arrival(pod, image.reference, began, waits)
         except BaseException:
             pod.kill()
             raise
@@ -283,11 +295,12 @@ class Fleet:
             known = self._brought[name] = self._loop.create_task(bring())
         await asyncio.shield(known)
 
-    async def probe(self, image: str, say: Callable[[str], None]) -> Probe:
+    async def probe(self, image: str, secrets: Sequence[str], say: Callable[[str], None]) -> Probe:
         """Find out what an image has: a pod of it tells.
 
         Args:
             image: the image's reference.
+            secrets: names of the secrets that open its registry.
             say: called with what is done.
 
         Raises:
@@ -295,12 +308,13 @@ class Fleet:
         """
         say(f"Looking for Python in {image}")
         name = f"{self._session['name']}-probe-{next(self._numbers)}"
-        body = manifest.probe_pod(name, self._session, image, QUESTION, self._user)
+        body = manifest.probe_pod(name, self._session, image, QUESTION, self._user, secrets)
         began = time.monotonic()
         pod = await self._made(name, body)
         try:
             while not pod.ended.done():
-                problem = trouble(name, pod.status, began)
+                problem = self._delivery.lacking(image, pod.status, began)
+                problem = problem or trouble(name, pod.status, began)
                 if problem is not None:
                     raise problem
                 await _either(pod.ended, pod.changed)
@@ -316,13 +330,16 @@ class Fleet:
     def _hub_lost(self) -> None:
         self._brought.clear()
 
-    async def _arrival(self, pod: Pod, began: float, waits: Callable[[str], None]) -> Stream:
+    async def _arrival(
+        self, pod: Pod, image: str, began: float, waits: Callable[[str], None]
+    ) -> Stream:
         """Wait until a pod has reached the hub, however long it is queued."""
         said = ""
         while not pod.arrived.done():
             if pod.gone.done():
                 raise TargetError(f"The pod {pod.label} was removed before it began.")
-            problem = trouble(pod.label, pod.status, began)
+            problem = self._delivery.lacking(image, pod.status, began)
+            problem = problem or trouble(pod.label, pod.status, began)
             if problem is not None:
                 raise problem
             why = waits_for(pod.status)

@@ -134,6 +134,8 @@ def worker_pod(
     blobs: Sequence[str] = (),
     nodes: Nodes | None = None,
     user: int | None = NOBODY,
+    pull_secrets: Sequence[str] = (),
+    workdir: str | None = None,
 ) -> dict[str, Any]:
     """Return the pod of one worker.
 
@@ -148,6 +150,8 @@ def worker_pod(
         blobs: what it fetches from the hub before it begins.
         nodes: what the cluster has, ``None`` where one may not ask.
         user: who it runs as.
+        pull_secrets: names of the secrets that open the image's registry.
+        workdir: working directory to be made, ``None`` where there is one.
     """
     labels = {**MANAGED, SESSION: session["name"], KIND: "worker"}
     if request.group:
@@ -176,6 +180,9 @@ def worker_pod(
     if blobs:
         volumes.append({"name": "room", "emptyDir": {}})
         container["volumeMounts"].append({"name": "room", "mountPath": ROOM})
+    if workdir:
+        volumes.append({"name": "workdir", "emptyDir": {}})
+        container["volumeMounts"].append({"name": "workdir", "mountPath": workdir})
     resources = request.resources
     if resources is not None and resources.shm_bytes is not None:
         memory: dict[str, Any] = {"medium": "Memory"}
@@ -193,6 +200,7 @@ def worker_pod(
         "terminationGracePeriodSeconds": 1,
         "containers": [container],
         "volumes": volumes,
+        **_opened(pull_secrets),
     }
     device = None if resources is None else resources.device
     if device is not None:
@@ -224,6 +232,7 @@ def probe_pod(
     image: str,
     question: str,
     user: int | None = NOBODY,
+    pull_secrets: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return a pod that prints what an image has, and ends.
 
@@ -233,6 +242,7 @@ def probe_pod(
         image: the image.
         question: a program.
         user: who it runs as.
+        pull_secrets: names of the secrets that open the image's registry.
     """
     labels = {**MANAGED, SESSION: session["name"], KIND: "probe"}
     container = {
@@ -257,6 +267,7 @@ def probe_pod(
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 1,
             "containers": [container],
+            **_opened(pull_secrets),
         },
     }
 
@@ -294,6 +305,10 @@ def _pod(user: int | None) -> dict[str, Any]:
             for key in lost
         ],
     }
+
+
+def _opened(secrets: Sequence[str]) -> dict[str, Any]:
+    return {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
 
 
 def _secret(session: str, name: str) -> dict[str, Any]:

@@ -10,12 +10,9 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from flyte_jupyter.cluster.api import Api, ApiError
-from flyte_jupyter.images.stack import base_of, split
-from flyte_jupyter.spec import Image
 from flyte_jupyter.targets.kubernetes.images import ClusterImage
 from flyte_jupyter.targets.kubernetes.manifest import pod_name, worker_pod
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
@@ -24,35 +21,10 @@ from flyte_jupyter.targets.kubernetes.templates import with_template
 from flyte_jupyter.targets.kubernetes.trouble import refused
 from flyte_jupyter.targets.protocol import Prepared, StartRequest
 
-__all__ = ["judge", "sketch_image", "sketch_pod"]
+__all__ = ["judge", "sketch_pod"]
 
 HUB, KEY = "<address of the hub>", "<key of this pod>"
 CERTIFICATE = "<certificate of the hub>"
-PACKAGES, FILES = "<hash of the packages>", "<hash of the files>"
-
-
-def sketch_image(image: Image | None) -> ClusterImage:
-    """Return what pods will run, as far as that is known before it is made ready.
-
-    Args:
-        image: the image; None for the default one.
-    """
-    base = base_of(image)
-    stack = split(image, None, True)
-    blobs = []
-    if stack.installations:
-        blobs.append((PACKAGES, Path(), "packages"))
-    if stack.sources:
-        blobs.append((FILES, Path(), "files"))
-    whole = isinstance(base, str) and not stack.built
-    return ClusterImage(
-        str(base) if whole else f"<built from {base}>",
-        tuple(blobs),
-        stack.env_vars,
-        stack.workdir,
-        None,
-        bool(stack.sources),
-    )
 
 
 def sketch_pod(request: StartRequest, image: ClusterImage) -> dict[str, Any]:
@@ -109,7 +81,17 @@ def _pod(
     user: int | None = NOBODY,
 ) -> dict[str, Any]:
     made = replace(request, prepared=Prepared(image.key, environ=image.environ))
-    blobs = [one for one, _, _ in image.blobs]
     return worker_pod(
-        name, session, image.reference, HUB, KEY, CERTIFICATE, made, blobs, nodes, user
+        name,
+        session,
+        image.reference,
+        HUB,
+        KEY,
+        CERTIFICATE,
+        made,
+        [one for one, _, _ in image.blobs],
+        nodes,
+        user,
+        image.pull_secrets,
+        image.made_folder,
     )

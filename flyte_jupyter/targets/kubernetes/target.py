@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flyte_jupyter.errors import TargetError
+from flyte_jupyter.errors import FlyteError, TargetError
 from flyte_jupyter.images.containers import describe
 from flyte_jupyter.images.recipe import python_of
 from flyte_jupyter.images.sharing import silent
@@ -16,8 +17,9 @@ from flyte_jupyter.images.stack import python_image
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
 from flyte_jupyter.targets.kubernetes.capabilities import capabilities
+from flyte_jupyter.targets.kubernetes.delivery import Delivery, LocalImageError, unseen
 from flyte_jupyter.targets.kubernetes.images import ClusterImages
-from flyte_jupyter.targets.kubernetes.sketch import judge, sketch_image, sketch_pod
+from flyte_jupyter.targets.kubernetes.sketch import judge, sketch_pod
 from flyte_jupyter.targets.protocol import (
     Capability,
     Inheritance,
@@ -45,7 +47,8 @@ class KubernetesTarget:
 
     Args:
         options: ``context``, ``namespace`` and ``kubeconfig``; without them, those that kubectl
-            would take.
+            would take. ``registry``, ``registry_secret`` and ``containerd`` say how images of this
+            machine come there.
     """
 
     name = "kubernetes"
@@ -58,7 +61,8 @@ class KubernetesTarget:
     def __init__(self, options: Mapping[str, Any] = {}) -> None:
         self._options = dict(options)
         self._cluster: Cluster | None = None
-        self._images = ClusterImages(cache_folder(), self._probe)
+        self._delivery = Delivery(cache_folder(), self._options, self.cluster)
+        self._images = ClusterImages(cache_folder(), self._probe, self._delivery)
         self._prepared: dict[Image | None, Prepared] = {}
         self._made: dict[str, ClusterImage] = {}
         self._fleet: asyncio.Task[Fleet] | None = None
@@ -88,8 +92,13 @@ class KubernetesTarget:
         return capabilities(settings)
 
     def describe(self, settings: Settings) -> list[str]:
-        """Say which image stands for the settings."""
-        return [f"image: {describe(settings.image)}"]
+        """Say which image stands for the settings, and how the cluster gets it."""
+        words = describe(settings.image)
+        try:
+            plan = self._images.plan(settings.image)
+        except FlyteError as error:  # without a cluster there is no way to it
+            return [f"image: {words}; {error.sentence}"]
+        return [f"image: {words}" + (f"; {plan}" if plan else "")]
 
     def python(self, settings: Settings) -> tuple[int, int] | None:
         """Return the Python version that the image says it has, ``None`` if it says nothing."""
@@ -111,10 +120,10 @@ class KubernetesTarget:
         return self._prepared.get(settings.image)
 
     async def prepare(self, settings: Settings, progress: Callable[[str], None]) -> Prepared:
-        """Find what the pods will run, and install beside it what it lacks.
+        """Find, or build and bring, what the pods will run; install beside it what it lacks.
 
         Raises:
-            ImageBuildError: it would have to be built, or its packages cannot be had.
+            ImageBuildError: it cannot be built or brought, or its packages cannot be had.
             TargetError: there is no cluster, or it refuses.
         """
         if self._fleet is None:
@@ -146,7 +155,7 @@ class KubernetesTarget:
 
     def _image_of(self, settings: Settings) -> ClusterImage:
         prepared = self._prepared.get(settings.image)
-        return sketch_image(settings.image) if prepared is None else self._made[prepared.key]
+        return self._images.sketch(settings.image) if prepared is None else self._made[prepared.key]
 
     def _api(self) -> Api:
         if self._asking is None:
@@ -172,12 +181,22 @@ class KubernetesTarget:
 
         Raises:
             TargetError: the cluster refuses it, or it will never run.
+            ImageBuildError: it cannot have its image.
         """
         fleet = await self._met()
-        return await fleet.start(self._made[request.prepared.key], request, preload, waits)
+        key = request.prepared.key
+        try:
+            return await fleet.start(self._made[key], request, preload, waits)
+        except LocalImageError as lost:
+            reference = await self._images.fetch(lost, waits)
+            self._made[key] = replace(self._made[key], reference=reference)
+        try:
+            return await fleet.start(self._made[key], request, preload, waits)
+        except LocalImageError as lost:
+            raise unseen(lost.image, lost.words) from None
 
-    async def _probe(self, image: str, say: Callable[[str], None]) -> Probe:
-        return await (await self._met()).probe(image, say)
+    async def _probe(self, image: str, secrets: Sequence[str], say: Callable[[str], None]) -> Probe:
+        return await (await self._met()).probe(image, secrets, say)
 
     async def _met(self, say: Callable[[str], None] = silent) -> Fleet:
         if self._closed:
@@ -194,8 +213,17 @@ class KubernetesTarget:
 
         cluster = await asyncio.to_thread(self.cluster)
         trust = await asyncio.to_thread(new_trust)
-        fleet = Fleet(cluster, python_image(sys.version_info[:2]), trust, self._options)
-        await fleet.open(say)
+        options, delivery = self._options, self._delivery
+        fleet = Fleet(cluster, python_image(sys.version_info[:2]), trust, options, delivery)
+        try:
+            await fleet.open(say)
+        except LocalImageError as lost:
+            image = await self._images.fetch(lost, say)
+            fleet = Fleet(cluster, image, await asyncio.to_thread(new_trust), options, delivery)
+            try:
+                await fleet.open(say)
+            except LocalImageError as again:
+                raise unseen(again.image, again.words) from None
         return fleet
 
     async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:
@@ -254,6 +282,7 @@ class KubernetesTarget:
     async def close(self) -> None:
         """End all pods; none is started any more."""
         self._closed = True
+        self._delivery.close()
         if self._fleet is None:
             return
         if not self._fleet.done():

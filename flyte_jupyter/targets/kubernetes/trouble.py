@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from flyte_jupyter.errors import FlyteError, ImageBuildError, TargetError
 from flyte_jupyter.targets.kubernetes.remedies import remedy_for
 
-__all__ = ["refused", "trouble", "waits_for"]
+__all__ = ["DENIED", "GRACE", "OPENED", "refused", "trouble", "unpulled", "waits_for"]
 
 # What a registry that is busy says once, it takes back within so many seconds.
 GRACE = 20.0
@@ -18,6 +19,13 @@ NEVER = {
     "ErrImageNeverPull": "The node does not have it and may not pull it.",
 }
 LATER = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
+# how a registry says that it knows nobody who asks so
+DENIED = re.compile(r"\b40[13]\b|unauthori[sz]ed|denied|forbidden|no basic auth", re.IGNORECASE)
+OPENED = (
+    "If its registry is private, make a secret that opens it (kubectl create secret "
+    "docker-registry NAME ...), and name it: Image.clone(registry_secret='NAME'), or "
+    "flyte.init(target='kubernetes', registry_secret='NAME')."
+)
 CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
 
@@ -56,17 +64,27 @@ def trouble(pod: str, status: Mapping[str, Any], since: float) -> FlyteError | N
     return None
 
 
+def unpulled(status: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the image that a pod's node does not get, and what it says; empty where it may."""
+    for one in _containers(status):
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in (*LATER, "ErrImageNeverPull"):
+            return str(one.get("image") or ""), str(waiting.get("message") or "")
+    return "", ""
+
+
 def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for kind in ("initContainerStatuses", "containerStatuses"):
         yield from status.get(kind) or ()
 
 
 def _no_image(image: str, why: str, words: str) -> ImageBuildError:
+    remedy = "Check its name. An image of this machine only is not there: push it to a registry "
+    remedy += "that the cluster reaches, or load it (kind load docker-image, minikube image load)."
     return ImageBuildError(
         f"The cluster has no image {image!r}. {why}",
         evidence=[words] if words else (),
-        remedy="Check its name. An image of this machine only is not there: push it to a registry "
-        "that the cluster reaches, or load it (kind load docker-image, minikube image load).",
+        remedy=f"Check its name. {OPENED}" if DENIED.search(words) else remedy,
     )
 
 
