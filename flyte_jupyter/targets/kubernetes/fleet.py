@@ -28,8 +28,10 @@ from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
 from flyte_jupyter.targets.kubernetes.security import user_of
 from flyte_jupyter.targets.kubernetes.templates import with_template
+from flyte_jupyter.targets.kubernetes.queues import Place, Queues, ending
 from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
 from flyte_jupyter.targets.kubernetes.trust import Trust
+from flyte_jupyter.targets.kubernetes.waiting import about, until
 from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.wire.link import proof
 
@@ -60,8 +62,6 @@ HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
 SOON = {"gracePeriodSeconds": 1}
 LEAVING = 8.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
-# What a pod waits for is looked at again after so many seconds, though nothing was told.
-LOOK = 5.0
 # Clusters grow and shrink: what the nodes have is asked for again after so many seconds.
 NODES_SECONDS = 60.0
 # A hub that runs is reached within so many seconds, or there is a reason.
@@ -94,6 +94,7 @@ class Fleet:
         self._jobs = f"/apis/batch/v1/namespaces/{cluster.namespace}/jobs"
         self._secrets = f"/api/v1/namespaces/{cluster.namespace}/secrets"
         self._pods: dict[str, Pod] = {}
+        self._queues = Queues(self._api, cluster.namespace, self._tell)
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._has: Nodes | None = None
@@ -117,7 +118,7 @@ class Fleet:
         Raises:
             TargetError: the cluster refuses, or the hub does not run there.
         """
-        began, said = time.monotonic(), ""
+        began = time.monotonic()
         name = self._session["name"]
         self._janitor = self._new_janitor()
         secret = manifest.hub_secret(name, self._trust)
@@ -138,15 +139,14 @@ class Fleet:
         )
         self._link.begin()
         try:
-            while not self._link.open.done():
-                problem = self._hub_trouble(began)
-                if problem is not None:
-                    raise problem
-                why = waits_for(self._hub.get("status") or {})
-                if why not in ("", said):
-                    said = why
-                    say(f"The hub of the session {why}")
-                await _either(self._link.open, self._hub_changed)
+            with self._queues.place(made, self._hub_changed.set) as place:
+                await until(
+                    self._link.open,
+                    self._hub_changed,
+                    lambda: place.trouble("the hub of the session") or self._hub_trouble(began),
+                    lambda: _why(place, self._hub.get("status") or {}),
+                    about("The hub of the session", say),
+                )
         except BaseException:
             await self.close()
             raise
@@ -210,6 +210,8 @@ class Fleet:
             look = partial(with_template, self._api, self._cluster.namespace, request)
             request = await self._loop.run_in_executor(self._calls, look)
         name = manifest.pod_name(self._session["name"], request.group, next(self._numbers))
+        if request.queue:
+            await self._loop.run_in_executor(self._calls, self._queues.check, request.queue)
         _, hub = await self._hub_pod()
         for blob in image.blobs:
             await self._bring(*blob)
@@ -226,9 +228,10 @@ class Fleet:
             self._user,
         )
         began = time.monotonic()
-        pod = await self._made(name, body)
+        pod, made = await self._made(name, body)
         try:
-            stream = await self._arrival(pod, began, waits)
+            with self._queues.place(made, pod.changed.set) as place:
+                stream = await self._arrival(pod, place, began, waits)
         except BaseException:
             pod.kill()
             raise
@@ -245,20 +248,20 @@ class Fleet:
         )
         return pod
 
-    async def _made(self, name: str, body: Mapping[str, Any]) -> Pod:
-        """Return a pod that the cluster has been asked for, and is heard of from now on.
+    async def _made(self, name: str, body: Mapping[str, Any]) -> tuple[Pod, dict[str, Any]]:
+        """Return a pod that is heard of from now on, and what the cluster has made of it.
 
         Raises:
             TargetError: the cluster refuses it.
         """
         pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
         try:
-            await self._asked(f"the pod {name}", "POST", self._base, body)
+            made = await self._asked(f"the pod {name}", "POST", self._base, body)
         except BaseException:
             del self._pods[name]
             pod.kill()  # that nothing was heard of it does not mean that it is not there
             raise
-        return pod
+        return pod, made
 
     async def _nodes(self, request: StartRequest) -> Nodes | None:
         """Return what the cluster has, for pods that ask for accelerators."""
@@ -297,13 +300,16 @@ class Fleet:
         name = f"{self._session['name']}-probe-{next(self._numbers)}"
         body = manifest.probe_pod(name, self._session, image, QUESTION, self._user)
         began = time.monotonic()
-        pod = await self._made(name, body)
+        pod, made = await self._made(name, body)
         try:
-            while not pod.ended.done():
-                problem = trouble(name, pod.status, began)
-                if problem is not None:
-                    raise problem
-                await _either(pod.ended, pod.changed)
+            with self._queues.place(made, pod.changed.set) as place:
+                await until(
+                    pod.ended,
+                    pod.changed,
+                    lambda: place.trouble(name) or trouble(name, pod.status, began),
+                    lambda: _why(place, pod.status),
+                    about(name, say),
+                )
             if pod.status.get("phase") == "Failed":
                 raise trouble(name, pod.status, began) or TargetError(f"{name} has failed.")
             text = await self._loop.run_in_executor(
@@ -316,20 +322,22 @@ class Fleet:
     def _hub_lost(self) -> None:
         self._brought.clear()
 
-    async def _arrival(self, pod: Pod, began: float, waits: Callable[[str], None]) -> Stream:
+    async def _arrival(
+        self, pod: Pod, place: Place, began: float, waits: Callable[[str], None]
+    ) -> Stream:
         """Wait until a pod has reached the hub, however long it is queued."""
-        said = ""
-        while not pod.arrived.done():
-            if pod.gone.done():
-                raise TargetError(f"The pod {pod.label} was removed before it began.")
-            problem = trouble(pod.label, pod.status, began)
-            if problem is not None:
-                raise problem
-            why = waits_for(pod.status)
-            if why != said:
-                said = why
-                waits(why)
-            await _either(pod.arrived, pod.changed)
+
+        def problem() -> FlyteError | None:
+            if not pod.gone.done():
+                return place.trouble(pod.label) or trouble(pod.label, pod.status, began)
+            said = ending(pod.status)
+            return TargetError(
+                f"The pod {pod.label} was removed before it began.",
+                evidence=[said] if said else (),
+                remedy="Run it again.",
+            )
+
+        await until(pod.arrived, pod.changed, problem, lambda: _why(place, pod.status), waits)
         return pod.arrived.result()
 
     def _arrived(self, name: str, stream: Stream) -> None:
@@ -437,6 +445,7 @@ class Fleet:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVING):
                 clean = await self._gone()
+        self._queues.close()
         if self._watch is not None:
             self._watch.close()
         for task in self._tasks:
@@ -474,9 +483,6 @@ class Fleet:
         return True
 
 
-async def _either(done: asyncio.Future[Any], changed: asyncio.Event) -> None:
-    """Wait until something is done or has changed, or for a moment."""
-    waiting: asyncio.Future[Any] = asyncio.ensure_future(changed.wait())
-    await asyncio.wait([done, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=LOOK)
-    waiting.cancel()
-    changed.clear()
+def _why(place: Place, status: Mapping[str, Any]) -> str:
+    """Return what a pod waits for: its queue comes before all else."""
+    return place.why(status) or waits_for(status)
