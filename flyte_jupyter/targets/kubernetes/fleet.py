@@ -255,11 +255,13 @@ class Fleet:
             TargetError: the cluster refuses it.
         """
         pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
+        asked = self._loop.create_task(self._asked(f"the pod {name}", "POST", self._base, body))
         try:
-            made = await self._asked(f"the pod {name}", "POST", self._base, body)
+            made = await asyncio.shield(asked)
         except BaseException:
             del self._pods[name]
-            pod.kill()  # that nothing was heard of it does not mean that it is not there
+            # that nothing was heard of it does not mean that it is not there, or will not be
+            asked.add_done_callback(lambda _: pod.kill())
             raise
         return pod, made
 

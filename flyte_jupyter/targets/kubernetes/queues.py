@@ -26,6 +26,7 @@ PAUSE = 1.0
 USELESS = "couldn't assign flavors to pod set main: "
 # What Kueue says of a request that no end of other work would make room for.
 TOO_MUCH = "> maximum capacity"
+INACTIVE = "is inactive"
 
 
 def find_kueue(api: Api) -> str | None:
@@ -52,9 +53,15 @@ class Place:
     Args:
         made: what the cluster has made of it: its queue may be given by the cluster.
         changed: called when there is something new to say.
+        closed: why queues let nothing in, by their names.
     """
 
-    def __init__(self, made: Mapping[str, Any], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        made: Mapping[str, Any],
+        changed: Callable[[], None],
+        closed: Mapping[str, str] = {},
+    ) -> None:
         metadata, spec = made["metadata"], made["spec"]
         gates = [gate["name"] for gate in spec.get("schedulingGates") or ()]
         held = bool(spec.get("suspend")) or any(name.startswith(GROUP) for name in gates)
@@ -62,6 +69,7 @@ class Place:
         self.changed = changed
         self.queue: str | None = (metadata.get("labels") or {}).get(QUEUE, "") if held else None
         self._namespace = metadata["namespace"]
+        self._closed = closed
         self._workload: Mapping[str, Any] | None = None
         self._deaf = False
 
@@ -84,7 +92,8 @@ class Place:
         if self.queue is None:
             return ""
         if self._workload is not None:
-            return words(self._workload)
+            text, reason = words(self._workload), self._closed.get(self.queue)
+            return f"{text} ({reason})" if reason and text.endswith(INACTIVE) else text
         if status and not _gated(status):
             return ""
         rest = "; why is not known, as one may not list workloads here" if self._deaf else ""
@@ -128,6 +137,7 @@ class Queues:
         self._tell = tell
         self._path: str | None = None
         self._known: dict[str, float] = {}
+        self._shut: dict[str, str] = {}
         self._places: dict[str, Place] = {}
         self._pending: dict[str, Mapping[str, Any]] = {}
         self._ear: _Ear | None = None
@@ -149,7 +159,10 @@ class Queues:
         except (ApiError, FlyteError):
             return  # what becomes of the pod will tell
         names = [str(one["metadata"]["name"]) for one in found["items"]]
-        self._known = dict.fromkeys(names, time.monotonic())
+        self._shut.clear()
+        self._shut.update(zip(names, map(_shut, found["items"]), strict=True))
+        open_ones = [name for name in names if not self._shut[name]]
+        self._known = dict.fromkeys(open_ones, time.monotonic())
         if queue not in names:
             hint = did_you_mean(queue, names) or "."
             raise TargetError(
@@ -172,7 +185,7 @@ class Queues:
             made: what the cluster has made of it.
             changed: called when there is something new to say.
         """
-        place = Place(made, changed)
+        place = Place(made, changed, self._shut)
         if place.queue is None:
             yield place
             return
@@ -319,6 +332,17 @@ def ending(status: Mapping[str, Any]) -> str:
     for one in status.get("conditions") or ():
         if one.get("type") in ("TerminationTarget", "DisruptionTarget"):
             return f"{one.get('reason')}: {one.get('message')}"
+    return ""
+
+
+def _shut(queue: Mapping[str, Any]) -> str:
+    """Return why a LocalQueue lets nothing in, ``""`` where it does."""
+    policy = queue["spec"].get("stopPolicy") or "None"
+    if policy != "None":
+        return f"stopPolicy {policy}"
+    for one in (queue.get("status") or {}).get("conditions") or ():
+        if one["type"] == "Active" and one["status"] == "False":
+            return str(one.get("message") or "")
     return ""
 
 
