@@ -79,10 +79,9 @@ def end(cluster: Cluster) -> None:
         order(cluster, "kill kueue")
     kinds = names(cluster)
     # nobody is left who would take his hold off them
-    held = [("pods", "-l", f"{GROUP}/managed=true"), *((kind,) for kind in kinds)]
-    for each in held:
-        release(cluster, *each)
+    release(cluster, "pods", "-l", f"{GROUP}/managed=true")
     if kinds:
+        release(cluster, ",".join(kinds))
         kubectl(cluster, "delete", "customresourcedefinition", *kinds)
     say(f"Kueue is gone after {time.monotonic() - began:.1f} s")
 
@@ -150,13 +149,18 @@ def names(cluster: Cluster) -> list[str]:
 
 def release(cluster: Cluster, *which: str) -> None:
     """Take the hold off objects, so that they can be removed."""
-    shown = "{range .items[*]}{.metadata.namespace}{'/'}{.metadata.name}{'\\n'}{end}"
-    listed = kubectl(cluster, "get", *which, "-A", "-o", f"jsonpath={shown}")
-    for line in listed.split():
-        namespace, _, name = line.partition("/")
-        where = ["-n", namespace] if namespace else []
-        off = ["--type=merge", "-p", '{"metadata":{"finalizers":null}}']
-        kubectl(cluster, "patch", which[0], name, *where, *off)
+    off = ["--type=merge", "-p", '{"metadata":{"finalizers":null}}']
+    for one in parts(kubectl(cluster, "get", *which, "-A", "-o", "json")):
+        metadata = one["metadata"]
+        if metadata.get("finalizers"):
+            where = ["-n", metadata["namespace"]] if "namespace" in metadata else []
+            kubectl(cluster, "patch", f"{kind_of(one)}/{metadata['name']}", *where, *off)
+
+
+def kind_of(one: dict[str, Any]) -> str:
+    """Return the kind of an object, as kubectl takes it."""
+    group = one["apiVersion"].rpartition("/")[0]
+    return ".".join(filter(None, (one["kind"].lower(), group)))
 
 
 def ready(cluster: Cluster) -> bool:
