@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -68,8 +70,6 @@ def test_without_kueue_the_queue_is_said_to_be_a_label_once(
 @pytest.fixture(scope="module")
 def kueue(core: Any) -> Iterator[Any]:
     """The API of Kueue's objects; a cluster of ours that has no Kueue has it for these tests."""
-    import os
-
     from kubernetes import client
 
     place = Path(os.environ["KUBECONFIG"]).parent
@@ -90,7 +90,7 @@ def make_queue(kueue: Any, namespace: str) -> Iterator[Callable[..., str]]:
     """A function that makes a LocalQueue with a quota of its own."""
     made: list[tuple[str, str]] = []
 
-    def make(name: str, cpu: str = "1", where: str = namespace, **spec: Any) -> str:
+    def make(name: str, cpu: str = "1", check: str = "", **spec: Any) -> str:
         unique = f"{name}-{uuid.uuid4().hex[:8]}"
         quotas = [
             {"name": "cpu", "nominalQuota": cpu},
@@ -100,38 +100,43 @@ def make_queue(kueue: Any, namespace: str) -> Iterator[Callable[..., str]]:
             "coveredResources": ["cpu", "memory"],
             "flavors": [{"name": unique, "resources": quotas}],
         }
-        objects = {
-            "resourceflavors": {"kind": "ResourceFlavor"},
-            "clusterqueues": {
-                "kind": "ClusterQueue",
-                "spec": {"namespaceSelector": {}, "resourceGroups": [offered]},
-            },
-        }
-        for kind, body in objects.items():
-            body |= {"apiVersion": f"{GROUP}/{VERSION}", "metadata": {"name": unique}}
-            kueue.create_cluster_custom_object(GROUP, VERSION, kind, body)
-            made.append((kind, unique))
+        has: dict[str, Any] = {"namespaceSelector": {}, "resourceGroups": [offered]}
+        if check:
+            has["admissionChecksStrategy"] = {"admissionChecks": [{"name": check}]}
+            create("admissionchecks", "AdmissionCheck", check, controllerName="test/nobody")
+            active = {"type": "Active", "status": "True", "reason": "Test", "message": ""}
+            active["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+            kueue.patch_cluster_custom_object_status(
+                GROUP, VERSION, "admissionchecks", check, {"status": {"conditions": [active]}}
+            )
+        create("resourceflavors", "ResourceFlavor", unique)
+        create("clusterqueues", "ClusterQueue", unique, **has)
         local = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "LocalQueue",
             "metadata": {"name": name},
             "spec": {"clusterQueue": unique, **spec},
         }
-        kueue.create_namespaced_custom_object(GROUP, VERSION, where, "localqueues", local)
-        own.append((where, name))
-        until(lambda: ready(where, name) or spec)
+        kueue.create_namespaced_custom_object(GROUP, VERSION, namespace, "localqueues", local)
+        own.append(name)
+        until(lambda: ready(name) or spec)
         return unique
 
-    own: list[tuple[str, str]] = []
+    own: list[str] = []
 
-    def ready(where: str, name: str) -> bool:
-        queue = kueue.get_namespaced_custom_object(GROUP, VERSION, where, "localqueues", name)
+    def create(kind: str, word: str, name: str, **spec: Any) -> None:
+        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": word, "metadata": {"name": name}}
+        kueue.create_cluster_custom_object(GROUP, VERSION, kind, {**body, "spec": spec})
+        made.append((kind, name))
+
+    def ready(name: str) -> bool:
+        queue = kueue.get_namespaced_custom_object(GROUP, VERSION, namespace, "localqueues", name)
         conditions = queue.get("status", {}).get("conditions", ())
         return any(one["type"] == "Active" and one["status"] == "True" for one in conditions)
 
     yield make
-    for where, name in own:
-        kueue.delete_namespaced_custom_object(GROUP, VERSION, where, "localqueues", name)
+    for name in own:
+        kueue.delete_namespaced_custom_object(GROUP, VERSION, namespace, "localqueues", name)
     for kind, name in reversed(made):
         kueue.delete_cluster_custom_object(GROUP, VERSION, kind, name)
     until(
@@ -333,3 +338,63 @@ def test_where_all_goes_through_a_queue_the_hub_does_as_well(
     raise_quota(kueue, unique)
     assert run.result() == 1
     until(lambda: {pod.metadata.labels.get(QUEUE) for pod in pods(core, namespace)} <= {"default"})
+
+
+def test_what_a_check_says_is_told_and_its_refusal_ends_the_run(
+    make_queue: Callable[..., str], book: Callable[[str], Any], kueue: Any, namespace: str
+) -> None:
+    check = f"machines-{uuid.uuid4().hex[:8]}"
+    make_queue("gpus", check=check)
+    run = flyte.run(book(NAMED).says)
+    Waits(run).hear(f"has its quota of queue gpus and waits for {check}")
+    place = (GROUP, VERSION, namespace, "workloads")
+    (workload,) = kueue.list_namespaced_custom_object(*place)["items"]
+    state = {"state": "Rejected", "message": "no such machines here"}
+    workload["status"]["admissionChecks"][0] |= state
+    kueue.replace_namespaced_custom_object_status(*place, workload["metadata"]["name"], workload)
+    with pytest.raises(flyte.errors.TargetError, match="out of queue gpus for good") as told:
+        run.result()
+    assert "no such machines here" in str(told.value)
+
+
+def test_without_the_rights_to_see_queues_a_task_runs_through_them(
+    make_queue: Callable[..., str],
+    cell: Callable[[str], Any],
+    core: Any,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    import yaml
+    from kubernetes import client
+
+    make_queue("gpus", cpu="100m")
+    rules = [
+        {
+            "apiGroups": ["", "batch"],
+            "resources": ["pods", "jobs", "pods/portforward"],
+            "verbs": ["create", "get", "list", "watch", "delete"],
+        },
+    ]
+    rights = client.RbacAuthorizationV1Api(core.api_client)
+    core.create_namespaced_service_account(namespace, {"metadata": {"name": "poor"}})
+    rights.create_namespaced_role(namespace, {"metadata": {"name": "poor"}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "poor", "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "poor"}
+    binding = {"metadata": {"name": "poor"}, "subjects": [subject], "roleRef": role}
+    rights.create_namespaced_role_binding(namespace, binding)
+    token = core.create_namespaced_service_account_token("poor", namespace, {}).status.token
+    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    for user in config["users"]:
+        user["user"] = {"token": token}
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(config))
+    flyte.init(
+        target="kubernetes", namespace=namespace, kubeconfig=str(path), state=tmp_path / "state"
+    )
+    try:
+        run = flyte.run(cell(NAMED).says)
+        Waits(run).hear("waits in queue gpus; why is not known")
+        run.abort()
+    finally:
+        flyte.shut_down()
+        until(lambda: not core.list_namespaced_pod(namespace).items)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flyte_jupyter.cluster.api import Api, ApiError, Watch
@@ -112,12 +112,18 @@ class Place:
                 remedy="Name one: task_queue=... What has no settings of its own, such as the hub "
                 "of the session, takes the LocalQueue 'default' where there is one.",
             )
-        spec = {} if self._workload is None else self._workload["spec"]
-        if spec.get("active", True):
+        workload = self._workload
+        if workload is None or workload["spec"].get("active", True):
             return None
+        refused = [
+            f"{one['name']}: {one.get('message') or one['state']}"
+            for one in _checks(workload)
+            if one["state"] == "Rejected"
+        ]
+        said = _said(workload, "DeactivationTarget", "Evicted")
         return TargetError(
             f"Kueue has taken {what} out of queue {self.queue} for good.",
-            evidence=[_said(self._workload or {}, "Evicted", "Requeued", "QuotaReserved")],
+            evidence=[*([said] if said else ()), *refused],
             remedy="Run it again once what the message names is different.",
         )
 
@@ -309,10 +315,9 @@ def words(workload: Mapping[str, Any]) -> str:
         return ""
     queue = workload["spec"].get("queueName")
     if _condition(workload, "QuotaReserved"):
-        checks = (workload.get("status") or {}).get("admissionChecks") or ()
         open_checks = [
             f"{one['name']} ({one.get('message') or one['state']})"
-            for one in checks
+            for one in _checks(workload)
             if one["state"] != "Ready"
         ]
         rest = f" and waits for {', '.join(open_checks)}" if open_checks else ""
@@ -348,6 +353,10 @@ def _shut(queue: Mapping[str, Any]) -> str:
 
 def _gated(status: Mapping[str, Any]) -> bool:
     return any(one.get("reason") == "SchedulingGated" for one in status.get("conditions") or ())
+
+
+def _checks(workload: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return (workload.get("status") or {}).get("admissionChecks") or ()
 
 
 def _condition(workload: Mapping[str, Any], name: str) -> bool:
