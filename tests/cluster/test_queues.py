@@ -335,9 +335,11 @@ def test_where_all_goes_through_a_queue_the_hub_does_as_well(
     there = book(NAMED)
     run = flyte.run(there.fine)
     Waits(run).hear("The hub of the session waits in queue default", "cpu")
+    labels = set()
+    run.subscribe(lambda _: labels.update(p.metadata.labels[QUEUE] for p in pods(core, namespace)))
     raise_quota(kueue, unique)
     assert run.result() == 1
-    until(lambda: {pod.metadata.labels.get(QUEUE) for pod in pods(core, namespace)} <= {"default"})
+    assert labels == {"default"}
 
 
 def test_what_a_check_says_is_told_and_its_refusal_ends_the_run(
@@ -352,7 +354,7 @@ def test_what_a_check_says_is_told_and_its_refusal_ends_the_run(
     state = {"state": "Rejected", "message": "no such machines here"}
     workload["status"]["admissionChecks"][0] |= state
     kueue.replace_namespaced_custom_object_status(*place, workload["metadata"]["name"], workload)
-    with pytest.raises(flyte.errors.TargetError, match="out of queue gpus for good") as told:
+    with pytest.raises(flyte.errors.TargetError, match="taken out of queue gpus for good") as told:
         run.result()
     assert "no such machines here" in str(told.value)
 

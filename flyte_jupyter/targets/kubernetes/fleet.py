@@ -106,6 +106,8 @@ class Fleet:
         self._watch: Watch | None = None
         self._user: int | None = None
         self._closed = False
+        #: Whether all in this namespace goes through a queue, whatever it asks for.
+        self.queued = False
 
     # the session
 
@@ -140,10 +142,11 @@ class Fleet:
         self._link.begin()
         try:
             with self._queues.place(made, self._hub_changed.set) as place:
+                self.queued = place.queue is not None
                 await until(
                     self._link.open,
                     self._hub_changed,
-                    lambda: place.trouble("the hub of the session") or self._hub_trouble(began),
+                    lambda: place.trouble("The hub of the session") or self._hub_trouble(began),
                     lambda: _why(place, self._hub.get("status") or {}),
                     about("The hub of the session", say),
                 )

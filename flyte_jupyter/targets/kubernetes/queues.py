@@ -103,7 +103,7 @@ class Place:
         """Return why it will never leave its queue, ``None`` where it may.
 
         Args:
-            what: it is, in words.
+            what: it is, in words that begin a sentence.
         """
         if self.queue == "":
             return TargetError(
@@ -122,7 +122,7 @@ class Place:
         ]
         said = _said(workload, "DeactivationTarget", "Evicted")
         return TargetError(
-            f"Kueue has taken {what} out of queue {self.queue} for good.",
+            f"{what} was taken out of queue {self.queue} for good by Kueue.",
             evidence=[*([said] if said else ()), *refused],
             remedy="Run it again once what the message names is different.",
         )
@@ -173,8 +173,8 @@ class Queues:
             hint = did_you_mean(queue, names) or "."
             raise TargetError(
                 f"There is no LocalQueue {queue!r} in namespace {self._namespace}{hint}",
-                remedy=f"LocalQueues: {', '.join(sorted(names)) or 'none'}. task_queue=None takes "
-                "none; others are for those to make who run the cluster.",
+                remedy=f"LocalQueues: {', '.join(sorted(names)) or 'none'}. Whoever runs the "
+                "cluster can make more; without task_queue= it goes to none.",
             )
 
     def _at(self, kind: str) -> str | None:

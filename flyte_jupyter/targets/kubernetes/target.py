@@ -66,6 +66,7 @@ class KubernetesTarget:
         self._asking: Api | None = None
         self._ledger: NamespaceLedger | None = None
         self._queues: bool | None = None
+        self._all_queued = False
         self._closed = False
 
     def cluster(self) -> Cluster:
@@ -173,7 +174,8 @@ class KubernetesTarget:
 
         Nor where a queue counts it.
         """
-        return request.resources is None and not request.queue and request.pod_template is None
+        queued = bool(request.queue) or self._all_queued
+        return request.resources is None and not queued and request.pod_template is None
 
     async def start(
         self,
@@ -209,6 +211,7 @@ class KubernetesTarget:
         trust = await asyncio.to_thread(new_trust)
         fleet = Fleet(cluster, python_image(sys.version_info[:2]), trust, self._options)
         await fleet.open(say)
+        self._all_queued = fleet.queued
         return fleet
 
     async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:

@@ -125,7 +125,8 @@ def test_what_a_pod_was_ended_for_is_told() -> None:
         "type": "TerminationTarget",
         "status": "True",
         "reason": "WorkloadEvictedDueToPreempted",
-        "message": "Preempted to accommodate a workload of a higher priority",
+        "message": "Preempted to accommodate a workload (UID: 8ec3d72c) due to prioritization in "
+        "the ClusterQueue; preemptor path: /cq; preemptee path: /cq",
     }
     assert "Preempted to accommodate" in ending({"conditions": [preempted]})
     assert ending(GATED) == ""
