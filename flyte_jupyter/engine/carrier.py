@@ -158,9 +158,12 @@ class Carrier:
         queue = action.settings.queue
         if queue and f"queue {queue}" in why:
             holders = [each.unit.name for each in self._callers(action, queue)]
-            if holders:
-                why += f"; {listing(holders, 'and')} above it, which will not end before it does, "
-                why += f"{'hold' if holders[1:] else 'holds'} a part of that queue's quota"
+            if holders[1:]:
+                why += (
+                    f"; its callers {listing(holders, 'and')} hold a part of that, and end after it"
+                )
+            elif holders:
+                why += f"; its caller {holders[0]} holds a part of that, and ends after it"
         said.append(why)
         action.enter(Phase.WAITING, why)
 

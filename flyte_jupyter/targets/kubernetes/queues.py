@@ -93,6 +93,8 @@ class Place:
             return ""
         if self._workload is not None:
             text, reason = words(self._workload), self._closed.get(self.queue)
+            if not text and _gated(status):
+                return f"was let in by queue {self.queue}"
             return f"{text} ({reason})" if reason and text.endswith(INACTIVE) else text
         if status and not _gated(status):
             return ""
@@ -276,7 +278,7 @@ class _Ear:
             try:
                 path = self._path()
                 if path is None:
-                    raise ApiError(404, "NotFound", "")
+                    raise OSError("Kueue, which holds something back, was not found")
                 found = self._api.call("GET", path)
                 self._tell(self._queues.listed, found["items"])
                 self._follow(path, found["metadata"]["resourceVersion"])
