@@ -373,8 +373,8 @@ def test_without_the_rights_to_see_queues_a_task_runs_through_them(
     rules = [
         {
             "apiGroups": ["", "batch"],
-            "resources": ["pods", "jobs", "pods/portforward"],
-            "verbs": ["create", "get", "list", "watch", "delete"],
+            "resources": ["pods", "jobs", "secrets", "pods/portforward"],
+            "verbs": ["create", "get", "list", "watch", "patch", "delete"],
         },
     ]
     rights = client.RbacAuthorizationV1Api(core.api_client)
