@@ -26,9 +26,9 @@ from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
+from flyte_jupyter.targets.kubernetes.queues import Place, Queues, ending
 from flyte_jupyter.targets.kubernetes.security import user_of
 from flyte_jupyter.targets.kubernetes.templates import with_template
-from flyte_jupyter.targets.kubernetes.queues import Place, Queues, ending
 from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
 from flyte_jupyter.targets.kubernetes.trust import Trust
 from flyte_jupyter.targets.kubernetes.waiting import about, until

@@ -10,8 +10,8 @@ from typing import Any
 from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
 from flyte_jupyter.targets.control import Control
 from flyte_jupyter.targets.kubernetes.link import Stream
-from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER
 from flyte_jupyter.targets.kubernetes.queues import ending
+from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER
 
 __all__ = ["Pod"]
 
