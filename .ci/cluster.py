@@ -5,6 +5,7 @@ Usage::
     export KUBECONFIG=$(python .ci/cluster.py up)
     python .ci/cluster.py load my-image:tag      # an image of the Docker engine's, for pods
     python .ci/cluster.py kill kube-apiserver    # or pause, resume, start
+    python .ci/cluster.py kueue up               # or down: the queues of Kueue
     python .ci/cluster.py down
 
 The node is a set of namespaces on this machine: its processes, mounts, network and control groups
@@ -33,6 +34,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cluster_kueue
 from cluster_build import programs
 from cluster_files import NODE, Cluster
 from cluster_host import begin, end, order, wait_for
@@ -65,6 +67,9 @@ def main() -> int:
     )
     for verb in ("start", "kill", "pause", "resume"):
         verbs.add_parser(verb, help=f"{verb} programs").add_argument("what", nargs="+")
+    verbs.add_parser("kueue", help="have Kueue in it, or remove it again").add_argument(
+        "what", choices=("up", "down")
+    )
     given = parser.parse_args()
     os.environ["PATH"] += os.pathsep + "/usr/sbin:/sbin"
     place = given.place.absolute()
@@ -74,6 +79,8 @@ def main() -> int:
         down(place)
     elif given.verb == "load":
         load(there(place), given.what)
+    elif given.verb == "kueue":
+        (cluster_kueue.start if given.what == "up" else cluster_kueue.end)(there(place))
     elif given.verb == "status":
         print(order(there(place), "status"))
     else:

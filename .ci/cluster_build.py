@@ -16,8 +16,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pythons import download, run, say
 
@@ -31,12 +32,29 @@ VERSIONED = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 def programs() -> Path:
     """Return the folder with the binaries `cluster` and `pause`, built if they are missing."""
+    return built("cluster", SOURCES, build)
+
+
+def built(name: str, module: Path, build: Callable[[Path], None]) -> Path:
+    """Return the folder of what is made of a Go module once.
+
+    Args:
+        name: What it is.
+        module: The folder of the module.
+        build: Makes it in a folder, which gets its name only once that is done.
+    """
     home = cache()
-    place = home / f"cluster-{key()}"
+    place = home / f"{name}-{key(module)}"
+    if place.exists():
+        return place
     with open(home / "cluster-build.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
-            build(home, place)
+            partial = place.with_name(place.name + ".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            build(partial)
+            partial.rename(place)
     return place
 
 
@@ -47,43 +65,59 @@ def cache() -> Path:
     return home
 
 
-def key() -> str:
-    """Return a digest of all that decides what the binaries are."""
+def key(module: Path) -> str:
+    """Return a digest of all that decides what the binaries of a module are."""
     hashed = hashlib.sha256(platform.machine().encode())
-    for path in sorted(sources()):
+    for path in sorted(sources(module)):
         content = path.read_bytes()
-        hashed.update(f"{path.relative_to(SOURCES)} {len(content)}\n".encode() + content)
+        hashed.update(f"{path.relative_to(module)} {len(content)}\n".encode() + content)
     return hashed.hexdigest()[:12]
 
 
-def sources() -> Iterator[Path]:
+def sources(module: Path) -> Iterator[Path]:
     """Yield the files that Go reads."""
-    yield from (SOURCES / "go.mod", SOURCES / "go.sum")
-    yield from SOURCES.rglob("*.go")
+    yield from (module / "go.mod", module / "go.sum")
+    yield from module.rglob("*.go")
 
 
-def build(home: Path, place: Path) -> None:
-    """Build the binaries into a folder that is there only once they all are."""
+def build(place: Path) -> None:
+    """Build the cluster's binaries."""
     start = time.monotonic()
-    partial = place.with_name(place.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    # a module of ours needs no other compiler than this one, and no C
-    environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOWORK": "off"}
     version = wanted(r"^\s*k8s\.io/kubernetes v(\S+)")
     major, minor, _ = version.split(".", 2)
     told = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
-    stamps = [f"-X {package}.{name}={told[name]}" for package in VERSIONED for name in told]
+    stamps = {f"{package}.{name}": told[name] for package in VERSIONED for name in told}
     say(f"building Kubernetes {version}, once: some ten minutes of processor time")
-    go = [compiler(home), "build", "-trimpath", "-buildvcs=false", "-ldflags"]
-    go.append(" ".join(["-s", "-w", *stamps]))
     for program, package in (("cluster", "."), ("pause", "./pause")):
-        command = [*go, "-o", str(partial / program), package]
-        # how far it is, or why it fails, is Go's to say
-        subprocess.run(command, cwd=SOURCES, env=environment, stdout=sys.stderr, check=True)
-    partial.rename(place)
+        make(SOURCES, package, place / program, stamps)
     size = (place / "cluster").stat().st_size / 1e6
     say(f"built Kubernetes {version}, {size:.0f} MB, in {time.monotonic() - start:.0f} s")
+
+
+def make(module: Path, package: str, program: Path, stamps: Mapping[str, str]) -> None:
+    """Make a program of a package.
+
+    Args:
+        module: The folder of the module that asks for it.
+        package: Its name.
+        program: The file that is made.
+        stamps: What its variables are set to.
+    """
+    flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in stamps.items())])
+    options = ["-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(program), package]
+    # how far it is, or why it fails, is Go's to say
+    go(module, "build", *options, stdout=sys.stderr)
+
+
+def go(module: Path, *words: str, stdout: Any = subprocess.PIPE) -> str:
+    """Run Go in a module, and return what it writes."""
+    # a module of ours needs no other compiler than this one, and no C
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOWORK": "off"}
+    command = [compiler(cache()), *words]
+    done = subprocess.run(
+        command, cwd=module, env=environment, stdout=stdout, text=True, check=True
+    )
+    return done.stdout or ""
 
 
 def wanted(pattern: str) -> str:

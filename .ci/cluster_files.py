@@ -17,9 +17,12 @@ from pythons import run
 
 NODE = "node1"
 PORT = 6443
+# where Kueue says whether it is ready, and where the API server asks it
+KUEUE_READY, KUEUE_PORT = 8081, 9443
 PAUSE = "flyte-jupyter.invalid/pause:1"
 CONTEXT = "flyte-jupyter-test"
 DAYS = "30"
+CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 SERVICES, KUBERNETES = "10.252.0.0/24", "10.252.0.1"
 # user and groups, as the API server's built-in roles name them
 USERS = {
@@ -125,27 +128,37 @@ def write(cluster: Cluster, mtu: int) -> None:
 def certificates(cluster: Cluster) -> None:
     """Make an authority, the API server's two certificates and the key of service accounts."""
     place = cluster.folder("config")
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     own = ["-keyout", f"{place}/ca.key", "-out", f"{place}/ca.crt", "-days", DAYS]
-    run(["openssl", "req", "-x509", *curve, *own, "-subj", "/CN=flyte-jupyter-test"])
+    run(["openssl", "req", "-x509", *CURVE, *own, "-subj", "/CN=flyte-jupyter-test"])
     names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
     addresses = ["127.0.0.1", cluster.node, KUBERNETES]
     known = ",".join([f"DNS:{each}" for each in names] + [f"IP:{each}" for each in addresses])
-    signed = ["-CA", f"{place}/ca.crt", "-CAkey", f"{place}/ca.key", "-CAcreateserial"]
-    for name, subject, extension in (
-        ("server", "/CN=kube-apiserver", f"subjectAltName={known}"),
-        ("kubelet-client", "/O=system:masters/CN=kube-apiserver", "extendedKeyUsage=clientAuth"),
-    ):
-        base = f"{place}/{name}"
-        Path(f"{base}.ext").write_text(extension + "\n")
-        key = ["-keyout", f"{base}.key", "-out", f"{base}.csr"]
-        run(["openssl", "req", *curve, *key, "-subj", subject])
-        asked = ["-req", "-in", f"{base}.csr", "-out", f"{base}.crt", "-days", DAYS]
-        run(["openssl", "x509", *asked, *signed, "-extfile", f"{base}.ext"])
+    certificate(cluster, "server", "/CN=kube-apiserver", f"subjectAltName={known}")
+    administrator = "/O=system:masters/CN=kube-apiserver"
+    certificate(cluster, "kubelet-client", administrator, "extendedKeyUsage=clientAuth")
     key = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     run(["openssl", "genpkey", *key, "-out", f"{place}/accounts.key"])
     public = ["-pubout", "-out", f"{place}/accounts.pub"]
     run(["openssl", "pkey", "-in", f"{place}/accounts.key", *public])
+
+
+def certificate(cluster: Cluster, name: str, subject: str, extension: str) -> None:
+    """Make a key, and a certificate that the cluster's authority signs.
+
+    Args:
+        cluster: Whose it is.
+        name: Of the two files.
+        subject: Who shows it.
+        extension: What else it says.
+    """
+    place = cluster.folder("config")
+    base = f"{place}/{name}"
+    Path(f"{base}.ext").write_text(extension + "\n")
+    key = ["-keyout", f"{base}.key", "-out", f"{base}.csr"]
+    run(["openssl", "req", *CURVE, *key, "-subj", subject])
+    signed = ["-CA", f"{place}/ca.crt", "-CAkey", f"{place}/ca.key", "-CAcreateserial"]
+    asked = ["-req", "-in", f"{base}.csr", "-out", f"{base}.crt", "-days", DAYS]
+    run(["openssl", "x509", *asked, *signed, "-extfile", f"{base}.ext"])
 
 
 def kubeconfig(cluster: Cluster, token: str) -> str:
@@ -313,4 +326,9 @@ def commands(cluster: Cluster, program: Path) -> dict[str, list[str]]:
     found = {"containerd": ["containerd", "--config", f"{place}/containerd.toml"]}
     for name, options in told.items():
         found[name] = [str(program), name, *(f"--{key}={value}" for key, value in options.items())]
+    # it looks for certificates at a path that no setting changes: it has an /etc of its own
+    own = 'mount --bind "$0/etc" /etc && exec "$0/manager" "$@"'
+    kueue = cluster.place / "kueue"
+    found["kueue"] = ["unshare", "--mount", "sh", "-c", own, str(kueue)]
+    found["kueue"] += [f"--config={kueue}/config.json", f"--kubeconfig={cluster.kubeconfig}"]
     return found

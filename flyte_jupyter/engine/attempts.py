@@ -10,6 +10,7 @@ from flyte_jupyter.engine.admission import Admission, Claim, Need
 from flyte_jupyter.engine.carrier import Attempt, Carrier
 from flyte_jupyter.engine.events import Phase
 from flyte_jupyter.engine.express import Ends, Express
+from flyte_jupyter.engine.failures import waited_too_long
 from flyte_jupyter.engine.plans import Plan, Plans
 from flyte_jupyter.engine.record import Recorder
 from flyte_jupyter.engine.run import Action, Failure, Outcome
@@ -17,7 +18,6 @@ from flyte_jupyter.engine.workers import WorkerPool
 from flyte_jupyter.errors import (
     AdmissionError,
     DeadlineExceededError,
-    MaxQueuedTimeExceededError,
 )
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.targets.protocol import Target
@@ -208,11 +208,7 @@ class Attempts:
         except TimeoutError:
             why = self.admission.why(claim)
             self.admission.leave(claim)
-            raise MaxQueuedTimeExceededError(
-                "",
-                f"{action.unit.name} waited longer than {plan.max_queued:g} s: it {why}.",
-                remedy="Raise Timeout(max_queued_time=...), or ask for less.",
-            ) from None
+            raise waited_too_long(action.unit.name, plan.max_queued, why) from None
         except asyncio.CancelledError:
             self.admission.leave(claim)
             raise

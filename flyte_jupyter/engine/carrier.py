@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -12,12 +12,13 @@ from flyte_jupyter.diagnose import ExitRecord
 from flyte_jupyter.engine.admission import Admission, Claim
 from flyte_jupyter.engine.events import Phase
 from flyte_jupyter.engine.evidence import failure_of_ended, with_advice
-from flyte_jupyter.engine.failures import failure_of, failure_of_frame
+from flyte_jupyter.engine.failures import failure_of, failure_of_frame, waited_too_long
 from flyte_jupyter.engine.plans import Plan
 from flyte_jupyter.engine.record import Recorder
 from flyte_jupyter.engine.run import Action, Failure
 from flyte_jupyter.engine.workers import Hand, WorkerPool
 from flyte_jupyter.errors import MaxRuntimeExceededError
+from flyte_jupyter.spec.naming import listing
 from flyte_jupyter.targets.protocol import Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.frames import Frame, Kind
@@ -111,11 +112,14 @@ class Carrier:
         shelf = self._shelf(plan, claim)
         hand = self._pool.ready(shelf)
         if hand is None:
+            limit, said = 0.0 if self._target.admits else plan.max_queued, [""]
             try:
-                hand = await self._pool.take(shelf, partial(action.enter, Phase.WAITING))
+                async with asyncio.timeout(limit or None) as queued:
+                    hand = await self._pool.take(shelf, partial(self._waits, action, said))
             except Exception as error:
                 self.leave(action, claim)
-                return failure_of(error)
+                late = waited_too_long(action.unit.name, limit, said[-1])
+                return failure_of(late if queued.expired() else error)
             except asyncio.CancelledError:
                 self.leave(action, claim)
                 raise
@@ -142,6 +146,35 @@ class Carrier:
             await self.interrupt(attempt)
             raise
         return await self.conclude(attempt, frame)
+
+    def _waits(self, action: Action, said: list[str], why: str) -> None:
+        """Say what an action waits for, and which of its callers keep it from that.
+
+        Args:
+            action: the action.
+            said: where it is kept.
+            why: what it waits for.
+        """
+        queue = action.settings.queue
+        if queue and f"queue {queue}" in why:
+            holders = [each.unit.name for each in self._callers(action, queue)]
+            if holders[1:]:
+                why += (
+                    f"; its callers {listing(holders, 'and')} hold a part of that, and end after it"
+                )
+            elif holders:
+                why += f"; its caller {holders[0]} holds a part of that, and ends after it"
+        said.append(why)
+        action.enter(Phase.WAITING, why)
+
+    def _callers(self, action: Action, queue: str) -> Iterator[Action]:
+        """Yield the actions above one that are in the same queue of the same target."""
+        target_of, caller = action.run.request.target_of, action.parent
+        while caller is not None:
+            here = target_of(caller.unit.name) == self._target.name
+            if here and caller.settings.queue == queue:
+                yield caller
+            caller = caller.parent
 
     def _start_clock(self, attempt: Attempt, clock: asyncio.Timeout) -> None:
         """Let the time of an attempt run: its worker is there, and takes it now."""

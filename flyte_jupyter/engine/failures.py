@@ -9,13 +9,14 @@ from flyte_jupyter.engine.run import Failure
 from flyte_jupyter.errors import (
     ActionAbortedError,
     FlyteError,
+    MaxQueuedTimeExceededError,
     RuntimeSystemError,
     TaskTimeoutError,
 )
 from flyte_jupyter.wire.exchange import Packed, pack
 from flyte_jupyter.wire.values import encode_exception
 
-__all__ = ["failure_of", "failure_of_frame"]
+__all__ = ["failure_of", "failure_of_frame", "waited_too_long"]
 
 
 def failure_of(error: BaseException, *, final: bool = False) -> Failure:
@@ -47,4 +48,20 @@ def failure_of_frame(header: dict[str, Any], packed: Packed) -> Failure:
         traceback=str(header.get("traceback", "")),
         remedy=str(header.get("remedy", "")),
         final=bool(header.get("final")),
+    )
+
+
+def waited_too_long(task: str, seconds: float, why: str) -> MaxQueuedTimeExceededError:
+    """Return the end of an action that was to start within a time, and has not.
+
+    Args:
+        task: its task.
+        seconds: the time.
+        why: what it waited for, ``""`` where nothing is known.
+    """
+    rest = f": it {why}" if why else ""
+    return MaxQueuedTimeExceededError(
+        "",
+        f"{task} waited longer than {seconds:g} s{rest}.",
+        remedy="Raise Timeout(max_queued_time=...), or ask for less.",
     )

@@ -123,6 +123,7 @@ class Shelf:
     restocking: bool = False
     told: list[Callable[[str], None]] = field(default_factory=list)
     uses: deque[float] = field(default_factory=lambda: deque(maxlen=8))
+    starts: list[asyncio.Task[Any]] = field(default_factory=list)
 
 
 class WorkerPool:
@@ -200,6 +201,9 @@ class WorkerPool:
             except asyncio.CancelledError:
                 if fresh.done() and not fresh.cancelled() and fresh.exception() is None:
                     self._give(shelf, fresh.result())
+                else:
+                    # what was started at this moment begins first
+                    self._loop.call_soon(self._start_no_more, shelf)
                 raise
         if len(shelf.warm) + shelf.starting < shelf.policy.max_replicas:
             shelf.starting += 1
@@ -285,6 +289,9 @@ class WorkerPool:
             raise RuntimeSystemError(
                 "", f"The worker's stream could not be opened: {error}."
             ) from None
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
         return hand
 
     def _lost(self, hand: Hand) -> None:
@@ -324,7 +331,20 @@ class WorkerPool:
             shelf.starting += 1
             self._spawn(self._start_one(shelf))
 
+    def _start_no_more(self, shelf: Shelf) -> None:
+        """End the starts that nobody waits for any more, if they hold what others wait for."""
+        if self._closed or self._target.may_idle(shelf.request):
+            return
+        waiting = sum(1 for waiter in shelf.waiters if not waiter.done())
+        going = [task for task in shelf.starts if not task.cancelling()]
+        surplus = shelf.starting - (len(shelf.starts) - len(going)) - waiting
+        for task in going[::-1][: max(surplus, 0)]:  # those that wait longest are the nearest
+            task.cancel()
+
     async def _start_one(self, shelf: Shelf) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        shelf.starts.append(task)
         try:
             hand = await self._start(shelf)
         except Exception as error:
@@ -335,6 +355,7 @@ class WorkerPool:
             return
         finally:
             shelf.starting -= 1
+            shelf.starts.remove(task)
         self._give(shelf, hand)
         self._restock_soon(shelf)
 

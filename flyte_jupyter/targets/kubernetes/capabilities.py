@@ -53,13 +53,17 @@ PARTS = ("cpu_request", "cpu_limit", "memory_limit", "disk_bytes", "shm_bytes", 
 NAMES = ("cpu", "cpu limit", "memory", "disk", "shm", "gpu")
 
 
-def capabilities(settings: Settings) -> dict[str, Capability]:
+def capabilities(settings: Settings, queues: bool | None = None) -> dict[str, Capability]:
     """Return what becomes of every field that is set, parts of resources by name.
 
     Args:
         settings: what is in force.
+        queues: whether the cluster has Kueue, ``None`` where that is not known.
     """
     table = {name: FIELDS[name](value) for name, value in settings.given() if name in FIELDS}
+    if settings.queue is not None and queues is False:
+        note = f"this cluster has no Kueue; {settings.queue!r} is only a label of its pods"
+        table["queue"] = Capability(Honour.IGNORED, note)
     if settings.resources is not None:
         for part, name in zip(PARTS, NAMES, strict=True):
             if getattr(settings.resources, part) is not None:

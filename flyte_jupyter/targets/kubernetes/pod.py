@@ -10,6 +10,7 @@ from typing import Any
 from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
 from flyte_jupyter.targets.control import Control
 from flyte_jupyter.targets.kubernetes.link import Stream
+from flyte_jupyter.targets.kubernetes.queues import ending
 from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER
 
 __all__ = ["Pod"]
@@ -154,9 +155,8 @@ class Pod:
         code = end.get("exitCode")
         reason = str(end.get("reason") or self._status.get("reason") or "")
         words = "\n".join(filter(None, (words, str(end.get("message") or ""))))
-        container = ContainerEnd(
-            self._name, code, reason == "OOMKilled", str(self._status.get("message") or ""), ()
-        )
+        said = str(self._status.get("message") or "") or ending(self._status)
+        container = ContainerEnd(self._name, code, reason == "OOMKilled", said, ())
         if reason == "OOMKilled":
             return ExitRecord(signal=9, cause="memory", words=words, container=container)
         if code is None or (self.gone.done() and not self._killed) or self._leaving:

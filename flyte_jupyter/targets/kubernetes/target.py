@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -68,6 +69,8 @@ class KubernetesTarget:
         self._fleet: asyncio.Task[Fleet] | None = None
         self._asking: Api | None = None
         self._ledger: NamespaceLedger | None = None
+        self._queues: bool | None = None
+        self._all_queued = False
         self._closed = False
 
     def cluster(self) -> Cluster:
@@ -89,7 +92,7 @@ class KubernetesTarget:
 
     def capabilities(self, settings: Settings) -> Mapping[str, Capability]:
         """Return what this target makes of each field that is set."""
-        return capabilities(settings)
+        return capabilities(settings, self._queues)
 
     def describe(self, settings: Settings) -> list[str]:
         """Say which image stands for the settings, and how the cluster gets it."""
@@ -108,7 +111,18 @@ class KubernetesTarget:
         return python_of(settings.image.base)
 
     def inventory(self) -> Inventory:
-        """Return nothing: what the nodes have is for the cluster's scheduler to say."""
+        """Return nothing: what the nodes have is for the cluster's scheduler to say.
+
+        Whether there are queues is asked now, as what is not honoured is said at the start of a
+        run.
+        """
+        from flyte_jupyter.cluster.api import Api
+        from flyte_jupyter.targets.kubernetes.queues import find_kueue
+
+        # where there is no cluster, that is told by what needs it
+        with contextlib.suppress(TargetError), contextlib.closing(Api(self.cluster())) as api:
+            found = find_kueue(api)
+            self._queues = None if found is None else bool(found)
         return Inventory(0, 0)
 
     def ready_made(self, settings: Settings) -> bool:
@@ -169,7 +183,8 @@ class KubernetesTarget:
 
         Nor where a queue counts it.
         """
-        return request.resources is None and not request.queue and request.pod_template is None
+        queued = bool(request.queue) or self._all_queued
+        return request.resources is None and not queued and request.pod_template is None
 
     async def start(
         self,
@@ -224,6 +239,7 @@ class KubernetesTarget:
                 await fleet.open(say)
             except LocalImageError as again:
                 raise unseen(again.image, again.words) from None
+        self._all_queued = fleet.queued
         return fleet
 
     async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:
