@@ -60,11 +60,13 @@ class Inventory:
         cpu: millicores.
         memory: bytes.
         accelerators: count by type, ``""`` where the type is not known.
+        free: what of it nobody has taken, ``None`` where that is not known.
     """
 
     cpu: int
     memory: int
     accelerators: Mapping[str, int] = field(default_factory=dict)
+    free: Inventory | None = None
 
 
 @dataclass(frozen=True, slots=True)

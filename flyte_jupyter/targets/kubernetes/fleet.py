@@ -26,6 +26,7 @@ from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
+from flyte_jupyter.targets.kubernetes.preflight import Preflight
 from flyte_jupyter.targets.kubernetes.security import user_of
 from flyte_jupyter.targets.kubernetes.templates import with_template
 from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
@@ -121,12 +122,14 @@ class Fleet:
         name = self._session["name"]
         self._janitor = self._new_janitor()
         secret = manifest.hub_secret(name, self._trust)
-        look = partial(user_of, self._api, self._cluster.namespace)
-        self._user = await self._loop.run_in_executor(self._calls, look)
+        user = partial(user_of, self._api, self._cluster.namespace)
+        self._user = await self._loop.run_in_executor(self._calls, user)
         job = manifest.hub_job(name, self._image, owner(), self._user)
+        look = Preflight(self._api, self._cluster.namespace, self._hub_changed)
         try:
-            await self._asked("the secret of the session", "POST", self._secrets, secret)
-            made = await self._asked("the hub of the session", "POST", self._jobs, job)
+            async with look.names_what_is_missing():
+                await self._asked("the secret of the session", "POST", self._secrets, secret)
+                made = await self._asked("the hub of the session", "POST", self._jobs, job)
         except BaseException:
             await self.close()
             raise
@@ -139,6 +142,7 @@ class Fleet:
         self._link.begin()
         try:
             while not self._link.open.done():
+                look.check(say)
                 problem = self._hub_trouble(began)
                 if problem is not None:
                     raise problem

@@ -99,8 +99,21 @@ class KubernetesTarget:
         return python_of(settings.image.base)
 
     def inventory(self) -> Inventory:
-        """Return nothing: what the nodes have is for the cluster's scheduler to say."""
-        return Inventory(0, 0)
+        """Return what the nodes have and what of it is free, nothing where one may not ask.
+
+        It is to be shown: who may start is for the cluster's scheduler to say.
+
+        Raises:
+            TargetError: there is no cluster.
+        """
+        from flyte_jupyter.cluster.api import Api
+        from flyte_jupyter.targets.kubernetes.nodes import read_inventory
+
+        api = Api(self.cluster())
+        try:
+            return read_inventory(api) or Inventory(0, 0)
+        finally:
+            api.close()
 
     def ready_made(self, settings: Settings) -> bool:
         """Say whether the environment was prepared before."""

@@ -1,0 +1,219 @@
+"""A cluster looked at closely: who one is there, what one may do, whether a task's way works."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from flyte_jupyter.doctor.finding import Finding
+from flyte_jupyter.errors import FlyteError, TargetError
+from flyte_jupyter.images.sharing import silent
+
+if TYPE_CHECKING:
+    from flyte_jupyter.cluster.api import Api
+    from flyte_jupyter.cluster.connect import Cluster
+    from flyte_jupyter.targets.protocol import Inventory
+
+__all__ = ["examine_cluster"]
+
+TARGET = "kubernetes"
+WHO = ("v1", "v1beta1")
+# The hub is a pod whose image a node may have to pull first.
+SECONDS = 120.0
+SECURITY = "pod-security.kubernetes.io/enforce"
+
+
+def examine_cluster(
+    options: Mapping[str, Any], say: Callable[[str], None] = silent
+) -> Iterator[Finding]:
+    """Yield what is found out of a cluster, each step only where those before it allow it.
+
+    Args:
+        options: ``context``, ``namespace`` and ``kubeconfig``, all of them optional.
+        say: called with what is waited for.
+    """
+    from flyte_jupyter.cluster.api import Api
+    from flyte_jupyter.cluster.connect import connect
+
+    try:
+        cluster = connect(options)
+    except TargetError as error:
+        yield _problem("context", error)
+        return
+    named = f"{cluster.context}, " if cluster.context else "the cluster that this runs in, "
+    through = (f"through the proxy {cluster.proxy}",) if cluster.proxy else ()
+    sentence = f"{named}server {cluster.url}, namespace {cluster.namespace}."
+    yield Finding("context", True, sentence, through)
+    api = Api(cluster)
+    try:
+        yield from _of_cluster(cluster, api, options, say)
+    except TargetError as error:
+        yield _problem("server", error)
+    finally:
+        api.close()
+
+
+def _of_cluster(
+    cluster: Cluster, api: Api, options: Mapping[str, Any], say: Callable[[str], None]
+) -> Iterator[Finding]:
+    from flyte_jupyter.cluster.api import ApiError
+
+    try:
+        version = str(api.call("GET", "/version").get("gitVersion") or "of some version")
+        yield Finding("server", True, f"Kubernetes {version} answers.")
+    except ApiError as error:
+        if error.status == 401:
+            yield _problem("server", _unknown(error))
+            return
+        yield Finding("server", True, f"it answers, though not with its version: {error.sentence}")
+    try:
+        yield _who(api)
+        yield (place := _namespace(api, cluster.namespace))
+        if not place.usable:
+            return
+        yield (rights := _rights(api, cluster.namespace))
+    except ApiError as error:
+        yield _problem("you", _unknown(error))
+        return
+    yield _queues(api)
+    yield _nodes(api)
+    if rights.usable:
+        yield _tried(cluster, options, say)
+
+
+def _who(api: Api) -> Finding:
+    from flyte_jupyter.cluster.api import ApiError
+
+    for version in WHO:
+        group = f"authentication.k8s.io/{version}"
+        body = {"apiVersion": group, "kind": "SelfSubjectReview"}
+        try:
+            user = api.call("POST", f"/apis/{group}/selfsubjectreviews", body)["status"]["userInfo"]
+        except ApiError as error:
+            if error.status == 401:
+                raise
+            continue
+        name = str(user.get("username"))
+        groups = (f"of {', '.join(user['groups'])}",) if user.get("groups") else ()
+        if name == "system:anonymous":
+            sentence = "the cluster does not know you: no credentials reach it. "
+            return Finding("you", False, sentence + "Log in again as you do for kubectl.", groups)
+        return Finding("you", True, f"the cluster knows you as {name}.", groups)
+    return Finding("you", True, "the cluster does not tell as whom it knows you.")
+
+
+def _namespace(api: Api, name: str) -> Finding:
+    from flyte_jupyter.cluster.api import ApiError
+
+    try:
+        found = api.call("GET", f"/api/v1/namespaces/{name}")
+    except ApiError as error:
+        if error.status == 404:
+            remedy = f"kubectl create namespace {name}, or name another one with --namespace."
+            return Finding("namespace", False, f"there is no namespace {name}. {remedy}")
+        if error.status == 401:
+            raise
+        return Finding("namespace", True, f"{name}; you may not see more of it.")
+    if (found.get("status") or {}).get("phase") == "Terminating":
+        remedy = "Name another one with --namespace."
+        return Finding("namespace", False, f"{name} is being deleted. {remedy}")
+    level = (found["metadata"].get("labels") or {}).get(SECURITY)
+    rule = f"Pod Security lets in what is {level}" if level else "no rule of Pod Security"
+    return Finding("namespace", True, f"{name} is there; {rule}.")
+
+
+def _rights(api: Api, namespace: str) -> Finding:
+    from flyte_jupyter.spec.naming import listing
+    from flyte_jupyter.targets.kubernetes.rights import (
+        IN_CLUSTER,
+        IN_NAMESPACE,
+        ask_for,
+        lacking,
+    )
+
+    missing = lacking(api, namespace, IN_NAMESPACE)
+    lines = []
+    for right in IN_NAMESPACE:
+        if right not in missing:
+            lines.append(f"✓ {right}: {right.purpose}")
+            continue
+        what = f"{listing(missing[right], 'and')} {right.resource}: {right.purpose}"
+        lines.append(f"- {what}. {right.without}" if right.without else f"✗ {what}")
+    for right in IN_CLUSTER:
+        if right in lacking(api, "", [right]):
+            lines.append(f"- {right} of the cluster: {right.purpose}. {right.without}")
+    if any(not right.without for right in missing):
+        sentence = f"you lack some that running tasks takes. {ask_for(namespace)}"
+        return Finding("rights", False, sentence, tuple(lines))
+    if missing:
+        sentence = f"tasks run; what is marked with - is missing for the rest. {ask_for(namespace)}"
+        return Finding("rights", True, sentence, tuple(lines))
+    return Finding("rights", True, "you have all that running tasks takes.", tuple(lines))
+
+
+def _queues(api: Api) -> Finding:
+    from flyte_jupyter.targets.kubernetes.rights import has_group
+
+    if has_group(api, "kueue.x-k8s.io"):
+        return Finding("queues", True, "Kueue is there: task_queue names one of its LocalQueues.")
+    return Finding("queues", True, "there is no Kueue: the cluster's scheduler admits each task.")
+
+
+def _nodes(api: Api) -> Finding:
+    from flyte_jupyter.targets.kubernetes.nodes import read_inventory
+
+    has = read_inventory(api)
+    if has is None:
+        return Finding("nodes", True, "you may not see them, so what they have is not known here.")
+    sentence = f"{has.cpu / 1000:g} processors, {has.memory / (1 << 30):.1f} GiB of memory"
+    if has.free is not None:
+        sentence += (
+            f"; free {has.free.cpu / 1000:g} processors, {has.free.memory / (1 << 30):.1f} GiB"
+        )
+    return Finding("nodes", True, f"{sentence}.", tuple(_accelerators(has)))
+
+
+def _accelerators(has: Inventory) -> Iterator[str]:
+    if not has.accelerators:
+        yield "no accelerators; one that grows on demand may have some when they are asked for"
+    for kind, count in sorted(has.accelerators.items()):
+        free = f", {has.free.accelerators.get(kind, 0)} free" if has.free is not None else ""
+        yield f"{count} × {kind or 'accelerators of a type that no label tells'}{free}"
+
+
+def _tried(cluster: Cluster, options: Mapping[str, Any], say: Callable[[str], None]) -> Finding:
+    """Make what a session makes, reach it, and remove it."""
+    from flyte_jupyter.images.stack import python_image
+    from flyte_jupyter.targets.kubernetes.fleet import Fleet
+
+    async def reach() -> None:
+        fleet = Fleet(cluster, python_image(sys.version_info[:2]), options)
+        async with asyncio.timeout(SECONDS):
+            await fleet.open(say)
+        await fleet.close()
+
+    began = time.monotonic()
+    try:
+        asyncio.run(reach())
+    except FlyteError as error:
+        return _problem(TARGET, error)
+    except TimeoutError:
+        sentence = f"the hub of a session was not reached within {SECONDS:g} s."
+        return Finding(TARGET, False, sentence, is_target=True)
+    took = time.monotonic() - began
+    sentence = f"the hub of a session was made, reached and removed in {took:.1f} s: tasks run."
+    return Finding(TARGET, True, sentence, is_target=True)
+
+
+def _unknown(error: Any) -> TargetError:
+    from flyte_jupyter.cluster.connect import unknown
+
+    return unknown(error.sentence)
+
+
+def _problem(subject: str, error: FlyteError) -> Finding:
+    words = f"{error.sentence} {error.remedy}".rstrip()
+    return Finding(subject, False, words, tuple(error.evidence), is_target=subject == TARGET)
