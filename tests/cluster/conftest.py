@@ -89,6 +89,14 @@ def order() -> Callable[..., None]:
 
 
 @pytest.fixture
+def account(core: Any, fresh_namespace: Callable[..., str], tmp_path: Path) -> Account:
+    """Somebody in a namespace of their own who may do nothing yet."""
+    place = fresh_namespace()
+    core.create_namespaced_service_account(place, {"metadata": {"name": "somebody"}})
+    return Account(core, place, tmp_path)
+
+
+@pytest.fixture
 def book(
     core: Any, namespace: str, cell: Callable[[str], Any], tmp_path: Path
 ) -> Iterator[Callable[[str], Any]]:
@@ -99,6 +107,69 @@ def book(
     yield cell
     flyte.shut_down()
     until(lambda: not core.list_namespaced_pod(namespace).items)
+
+
+class Account:
+    """A service account with rights of its own, and what it is let in by."""
+
+    def __init__(self, core: Any, namespace: str, folder: Path) -> None:
+        self.core = core
+        self.namespace = namespace
+        self.folder = folder
+
+    def may(self, text: str) -> None:
+        """Apply manifests: a role, and its binding."""
+        import yaml
+        from flyte_jupyter.cluster.api import Api
+        from flyte_jupyter.cluster.connect import connect
+
+        api = Api(connect({"kubeconfig": os.environ["KUBECONFIG"]}))
+        base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}"
+        for one in yaml.safe_load_all(text):
+            if one is not None:
+                api.call("POST", f"{base}/{one['kind'].lower()}s", one)
+        api.close()
+
+    def token(self, secret: str = "") -> str:
+        """Return a token, which ends when a secret does that it is bound to."""
+        spec: dict[str, Any] = {"audiences": [], "expirationSeconds": 3600}
+        if secret:
+            made = self.core.create_namespaced_secret(
+                self.namespace, {"metadata": {"name": secret}}
+            )
+            bound = {"kind": "Secret", "apiVersion": "v1", "name": secret}
+            spec["boundObjectRef"] = {**bound, "uid": made.metadata.uid}
+        answer = self.core.create_namespaced_service_account_token(
+            "somebody", self.namespace, {"spec": spec}
+        )
+        return str(answer.status.token)
+
+    def kubeconfig(self, user: dict[str, Any], **cluster: Any) -> str:
+        """Write a kubeconfig, and return its path.
+
+        Args:
+            user: how one is let in.
+            **cluster: more of how the cluster is reached.
+        """
+        import yaml
+
+        whole = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+        whole["users"] = [{"name": "somebody", "user": user}]
+        whole["contexts"] = [
+            {
+                "name": "theirs",
+                "context": {
+                    "cluster": whole["clusters"][0]["name"],
+                    "user": "somebody",
+                    "namespace": self.namespace,
+                },
+            }
+        ]
+        whole["clusters"][0]["cluster"].update(cluster)
+        whole["current-context"] = "theirs"
+        path = self.folder / "kubeconfig"
+        path.write_text(yaml.safe_dump(whole))
+        return str(path)
 
 
 def manifest(name: str, *command: str, **container: Any) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def demand(missing: Mapping[Right, Sequence[str]], namespace: str) -> list[str]:
     ]
     if needed:
         raise TargetError(
-            f"You lack rights to run tasks in the namespace {namespace!r}.",
+            f"You lack rights to run tasks in {namespace}.",
             evidence=needed,
             remedy=ask_for(namespace),
         )
