@@ -17,7 +17,7 @@ from flyte_jupyter.cluster.proxy import find_proxy
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.spec.naming import did_you_mean
 
-__all__ = ["Access", "Cluster", "connect", "namespace_of", "unknown"]
+__all__ = ["Access", "Cluster", "NotLetInError", "connect", "namespace_of"]
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # What has credentials made may take a second, and what fails to may ask somebody: both are left
@@ -135,17 +135,19 @@ class Cluster:
         return f"<Cluster {self.url}, context {self.context!r}, namespace {self.namespace!r}>"
 
 
-def unknown(*said: str) -> TargetError:
-    """Return what there is to say where the cluster does not know who one is.
+class NotLetInError(TargetError):
+    """The cluster does not know who one is.
 
     Args:
         *said: what was heard of it.
     """
-    return TargetError(
-        "The cluster does not know who you are.",
-        evidence=filter(None, said),
-        remedy="Log in again as you do for kubectl; what waits goes on then.",
-    )
+
+    def __init__(self, *said: str) -> None:
+        super().__init__(
+            "The cluster does not know who you are.",
+            evidence=filter(None, said),
+            remedy="Log in again as you do for kubectl; what waits goes on then.",
+        )
 
 
 def connect(options: Mapping[str, Any] = {}) -> Cluster:

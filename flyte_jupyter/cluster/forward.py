@@ -13,7 +13,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, cast
 
-from flyte_jupyter.cluster.connect import Access, Cluster, unknown
+from flyte_jupyter.cluster.connect import Access, Cluster, NotLetInError
 from flyte_jupyter.cluster.proxy import tunnel
 from flyte_jupyter.errors import TargetError
 
@@ -254,7 +254,7 @@ async def forward(
                 raise
             why = await asyncio.to_thread(cluster.renew, shown) if first else ""
             if why is not None:
-                raise unknown(*error.evidence, why) from None
+                raise NotLetInError(*error.evidence, why) from None
     raise AssertionError("the second time is the last")
 
 

@@ -209,9 +209,9 @@ def _tried(cluster: Cluster, options: Mapping[str, Any], say: Callable[[str], No
 
 
 def _unknown(error: Any) -> TargetError:
-    from flyte_jupyter.cluster.connect import unknown
+    from flyte_jupyter.cluster.connect import NotLetInError
 
-    return unknown(error.sentence)
+    return NotLetInError(error.sentence)
 
 
 def _problem(subject: str, error: FlyteError) -> Finding:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flyte_jupyter.diagnose import ExitRecord
 from flyte_jupyter.spec import Image, Resources, Settings
@@ -32,6 +32,7 @@ __all__ = [
     "Prepared",
     "StartRequest",
     "Target",
+    "Teller",
     "Worker",
 ]
 
@@ -185,6 +186,17 @@ class Inheritance(Protocol):
 
     async def close(self) -> None:
         """End all of it that is still there."""
+
+
+@runtime_checkable
+class Teller(Protocol):
+    """A target that has something to say at any time, not only of one call.
+
+    Attributes:
+        tell: called with a fact that concerns all that runs there.
+    """
+
+    tell: Callable[[str], None]
 
 
 class Target(Protocol):

@@ -120,6 +120,7 @@ class Account:
     def may(self, text: str) -> None:
         """Apply manifests: a role, and its binding."""
         import yaml
+
         from flyte_jupyter.cluster.api import Api
         from flyte_jupyter.cluster.connect import connect
 

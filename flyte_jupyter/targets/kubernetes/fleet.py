@@ -18,6 +18,7 @@ from flyte_jupyter.cluster.api import Api, ApiError, Watch
 from flyte_jupyter.cluster.connect import Cluster
 from flyte_jupyter.errors import FlyteError, TargetError
 from flyte_jupyter.images.probe import QUESTION, Probe, read_answer
+from flyte_jupyter.images.sharing import silent
 from flyte_jupyter.store.owners import owner
 from flyte_jupyter.targets.janitor import Janitor
 from flyte_jupyter.targets.kubernetes import estate, manifest
@@ -28,9 +29,11 @@ from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
 from flyte_jupyter.targets.kubernetes.preflight import Preflight
 from flyte_jupyter.targets.kubernetes.security import user_of
+from flyte_jupyter.targets.kubernetes.standing import Standing
 from flyte_jupyter.targets.kubernetes.templates import with_template
 from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
 from flyte_jupyter.targets.kubernetes.trust import Trust
+from flyte_jupyter.targets.kubernetes.waiting import either
 from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.wire.link import proof
 
@@ -61,8 +64,6 @@ HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
 SOON = {"gracePeriodSeconds": 1}
 LEAVING = 8.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
-# What a pod waits for is looked at again after so many seconds, though nothing was told.
-LOOK = 5.0
 # Clusters grow and shrink: what the nodes have is asked for again after so many seconds.
 NODES_SECONDS = 60.0
 # A hub that runs is reached within so many seconds, or there is a reason.
@@ -77,11 +78,18 @@ class Fleet:
         image: of the hub.
         trust: what the session is let in by.
         options: what the cluster was found by.
+        tell: called with what concerns all that runs.
     """
 
     def __init__(
-        self, cluster: Cluster, image: str, trust: Trust, options: Mapping[str, Any]
+        self,
+        cluster: Cluster,
+        image: str,
+        trust: Trust,
+        options: Mapping[str, Any],
+        tell: Callable[[str], None] = silent,
     ) -> None:
+        self._standing = Standing(tell)
         self._options = options
         self._janitor: Janitor | None = None
         self._loop = asyncio.get_running_loop()
@@ -101,7 +109,9 @@ class Fleet:
         self._seen = -NODES_SECONDS
         self._hub: dict[str, Any] = {}
         self._hub_changed = asyncio.Event()
-        self._link = Link(cluster, trust, self._hub_pod, self._arrived, self._hub_lost)
+        self._link = Link(
+            cluster, trust, self._hub_pod, self._arrived, self._hub_lost, self._standing.heard
+        )
         self._brought: dict[str, asyncio.Task[None]] = {}
         self._watch: Watch | None = None
         self._user: int | None = None
@@ -150,7 +160,7 @@ class Fleet:
                 if why not in ("", said):
                     said = why
                     say(f"The hub of the session {why}")
-                await _either(self._link.open, self._hub_changed)
+                await either(self._link.open, self._hub_changed)
         except BaseException:
             await self.close()
             raise
@@ -307,7 +317,7 @@ class Fleet:
                 problem = trouble(name, pod.status, began)
                 if problem is not None:
                     raise problem
-                await _either(pod.ended, pod.changed)
+                await either(pod.ended, pod.changed)
             if pod.status.get("phase") == "Failed":
                 raise trouble(name, pod.status, began) or TargetError(f"{name} has failed.")
             text = await self._loop.run_in_executor(
@@ -329,11 +339,11 @@ class Fleet:
             problem = trouble(pod.label, pod.status, began)
             if problem is not None:
                 raise problem
-            why = waits_for(pod.status)
+            why = self._standing.why or waits_for(pod.status)
             if why != said:
                 said = why
                 waits(why)
-            await _either(pod.arrived, pod.changed)
+            await either(pod.arrived, pod.changed)
         return pod.arrived.result()
 
     def _arrived(self, name: str, stream: Stream) -> None:
@@ -361,6 +371,7 @@ class Fleet:
         while not self._closed:
             try:
                 found = self._api.call("GET", self._base, labelSelector=selector)
+                self._tell(self._standing.heard, None)
                 self._tell(self._listed, found["items"])
                 version = found["metadata"]["resourceVersion"]
                 while not self._closed:
@@ -374,7 +385,8 @@ class Fleet:
                             version = event["object"]["metadata"]["resourceVersion"]
                             self._tell(self._happened, event["type"], event["object"])
                     pause = FIRST_PAUSE
-            except (FlyteError, ApiError, OSError):
+            except (FlyteError, ApiError, OSError) as error:
+                self._tell(self._standing.heard, error)
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -476,11 +488,3 @@ class Fleet:
         except FlyteError:
             return False
         return True
-
-
-async def _either(done: asyncio.Future[Any], changed: asyncio.Event) -> None:
-    """Wait until something is done or has changed, or for a moment."""
-    waiting: asyncio.Future[Any] = asyncio.ensure_future(changed.wait())
-    await asyncio.wait([done, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=LOOK)
-    waiting.cancel()
-    changed.clear()

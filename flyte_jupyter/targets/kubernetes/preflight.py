@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from flyte_jupyter.cluster.api import Api, ApiError
-from flyte_jupyter.cluster.connect import unknown
+from flyte_jupyter.cluster.connect import NotLetInError
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.targets.kubernetes.rights import IN_NAMESPACE, Right, demand, lacking
 
@@ -56,7 +56,7 @@ class Preflight:
         try:
             missing = self._look.result()
         except ApiError as error:
-            raise unknown(error.sentence) from None
+            raise NotLetInError(error.sentence) from None
         except FlyteError:
             return  # whatever is made next meets the same
         for sentence in demand(missing, self._namespace):

@@ -56,6 +56,7 @@ class KubernetesTarget:
     shared = True
 
     def __init__(self, options: Mapping[str, Any] = {}) -> None:
+        self.tell: Callable[[str], None] = silent
         self._options = dict(options)
         self._cluster: Cluster | None = None
         self._images = ClusterImages(cache_folder(), self._probe)
@@ -207,7 +208,8 @@ class KubernetesTarget:
 
         cluster = await asyncio.to_thread(self.cluster)
         trust = await asyncio.to_thread(new_trust)
-        fleet = Fleet(cluster, python_image(sys.version_info[:2]), trust, self._options)
+        image = python_image(sys.version_info[:2])
+        fleet = Fleet(cluster, image, trust, self._options, self.tell)
         await fleet.open(say)
         return fleet
 

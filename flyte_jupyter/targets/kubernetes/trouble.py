@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flyte_jupyter.cluster.connect import unknown
+from flyte_jupyter.cluster.connect import NotLetInError
 from flyte_jupyter.errors import FlyteError, ImageBuildError, TargetError
 from flyte_jupyter.targets.kubernetes.remedies import remedy_for
 
@@ -113,7 +113,7 @@ def refused(what: str, status: int, reason: str, sentence: str) -> FlyteError:
         sentence: what it says.
     """
     if status == 401 or (status == 403 and "system:anonymous" in sentence):
-        return unknown(sentence)
+        return NotLetInError(sentence)
     if "exceeded quota" in sentence:
         remedy = "Ask for less, or wait until something else has ended."
     elif status == 403:
