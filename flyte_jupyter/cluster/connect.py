@@ -60,6 +60,7 @@ class Cluster:
             one is. What lets one in is read again when it is refused.
         context: name of the context, ``""`` inside a cluster.
         namespace: where everything is made.
+        proxy: address of the proxy that leads there, ``None`` for that of the environment.
         inside: whether this process runs in the cluster itself.
 
     Raises:
@@ -67,7 +68,13 @@ class Cluster:
     """
 
     def __init__(
-        self, read: Callable[[], Any], context: str, namespace: str, *, inside: bool = False
+        self,
+        read: Callable[[], Any],
+        context: str,
+        namespace: str,
+        *,
+        proxy: str | None = None,
+        inside: bool = False,
     ) -> None:
         self._read = read
         self._lock = threading.Lock()
@@ -86,7 +93,7 @@ class Cluster:
         self.port = place.port or (443 if self.encrypted else 80)
         self.path = place.path
         self.server_name = getattr(configuration, "tls_server_name", None) or self.host
-        self.proxy = find_proxy(self.url, configuration.proxy)
+        self.proxy = find_proxy(self.url, proxy)
 
     def access(self) -> tuple[Access, dict[str, str]]:
         """Return what one is let in by now, with the headers that show it; may block.
@@ -166,7 +173,8 @@ def connect(options: Mapping[str, Any] = {}) -> Cluster:
     file, found = _context(options)
     name = str(found["name"])
     namespace = options.get("namespace") or found["context"].get("namespace") or "default"
-    return Cluster(lambda: _read(file, name), name, str(namespace))
+    proxy = _proxy(file, str(found["context"]["cluster"]))
+    return Cluster(lambda: _read(file, name), name, str(namespace), proxy=proxy)
 
 
 def namespace_of(options: Mapping[str, Any] = {}) -> str:
@@ -217,6 +225,20 @@ def _context(options: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
             remedy=f"Contexts: {', '.join(names) or 'none'}.",
         )
     return file, next(one for one in contexts if one["name"] == name)
+
+
+def _proxy(file: str | None, cluster: str) -> str | None:
+    """Return the proxy that a kubeconfig names; not every version of the client reads that."""
+    from kubernetes.config import kube_config
+    from kubernetes.config.config_exception import ConfigException
+
+    merged = kube_config.KubeConfigMerger(file or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
+    with contextlib.suppress(ConfigException):  # whoever reads the whole of it tells
+        named: str | None = (
+            merged["clusters"].get_with_name(cluster)["cluster"].safe_get("proxy-url")
+        )
+        return named
+    return None
 
 
 def _read(file: str | None, name: str) -> Any:

@@ -43,16 +43,15 @@ def find_proxy(url: str, named: str | None) -> Proxy | None:
 
     Args:
         url: the cluster's.
-        named: the proxy that the kubeconfig names, or that its reader took from the environment.
+        named: the proxy that the kubeconfig names, ``None`` for that of the environment.
 
     Raises:
         TargetError: it speaks what is not spoken here.
     """
-    given = getproxies_environment()
-    place = urlsplit(url)
-    host = place.hostname or ""
-    if named is None or named in given.values():
-        # what the environment names is for the hosts that it does not leave out
+    if named is None:
+        given = getproxies_environment()
+        place = urlsplit(url)
+        host = place.hostname or ""
         named = given.get(place.scheme)
         if named is None or host in HERE or _left_out(host, given.get("no", "")):
             return None

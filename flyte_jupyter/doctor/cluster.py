@@ -74,7 +74,7 @@ def _of_cluster(
         yield (place := _namespace(api, cluster.namespace))
         if not place.usable:
             return
-        yield (rights := _rights(api, cluster.namespace))
+        yield (rights := _rights(api, cluster))
     except ApiError as error:
         yield _problem("you", _unknown(error))
         return
@@ -125,18 +125,19 @@ def _namespace(api: Api, name: str) -> Finding:
     return Finding("namespace", True, f"{name} is there; {rule}.")
 
 
-def _rights(api: Api, namespace: str) -> Finding:
+def _rights(api: Api, cluster: Cluster) -> Finding:
     from flyte_jupyter.spec.naming import listing
     from flyte_jupyter.targets.kubernetes.rights import (
         IN_CLUSTER,
-        IN_NAMESPACE,
         ask_for,
+        in_namespace,
         lacking,
     )
 
-    missing = lacking(api, namespace, IN_NAMESPACE)
+    namespace, wanted = cluster.namespace, in_namespace(cluster.inside)
+    missing = lacking(api, namespace, wanted)
     lines = []
-    for right in IN_NAMESPACE:
+    for right in wanted:
         if right not in missing:
             lines.append(f"✓ {right}: {right.purpose}")
             continue

@@ -89,11 +89,13 @@ def order() -> Callable[..., None]:
 
 
 @pytest.fixture
-def account(core: Any, fresh_namespace: Callable[..., str], tmp_path: Path) -> Account:
+def account(core: Any, fresh_namespace: Callable[..., str], tmp_path: Path) -> Iterator[Account]:
     """Somebody in a namespace of their own who may do nothing yet."""
     place = fresh_namespace()
     core.create_namespaced_service_account(place, {"metadata": {"name": "somebody"}})
-    return Account(core, place, tmp_path)
+    somebody = Account(core, place, tmp_path)
+    yield somebody
+    somebody.may_no_more()
 
 
 @pytest.fixture
@@ -116,20 +118,32 @@ class Account:
         self.core = core
         self.namespace = namespace
         self.folder = folder
+        self._given: list[str] = []
 
     def may(self, text: str) -> None:
-        """Apply manifests: a role, and its binding."""
+        """Apply manifests: roles, and their bindings."""
         import yaml
 
+        api = self._admin()
+        for one in filter(None, yaml.safe_load_all(text)):
+            where = "" if one["kind"].startswith("Cluster") else f"/namespaces/{self.namespace}"
+            path = f"/apis/rbac.authorization.k8s.io/v1{where}/{one['kind'].lower()}s"
+            api.call("POST", path, one)
+            self._given.append(f"{path}/{one['metadata']['name']}")
+        api.close()
+
+    def may_no_more(self) -> None:
+        """Take all rights back."""
+        api = self._admin()
+        while self._given:
+            api.call("DELETE", self._given.pop())
+        api.close()
+
+    def _admin(self) -> Any:
         from flyte_jupyter.cluster.api import Api
         from flyte_jupyter.cluster.connect import connect
 
-        api = Api(connect({"kubeconfig": os.environ["KUBECONFIG"]}))
-        base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}"
-        for one in yaml.safe_load_all(text):
-            if one is not None:
-                api.call("POST", f"{base}/{one['kind'].lower()}s", one)
-        api.close()
+        return Api(connect({"kubeconfig": os.environ["KUBECONFIG"]}))
 
     def token(self, secret: str = "") -> str:
         """Return a token, which ends when a secret does that it is bound to."""

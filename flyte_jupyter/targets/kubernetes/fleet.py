@@ -135,7 +135,7 @@ class Fleet:
         user = partial(user_of, self._api, self._cluster.namespace)
         self._user = await self._loop.run_in_executor(self._calls, user)
         job = manifest.hub_job(name, self._image, owner(), self._user)
-        look = Preflight(self._api, self._cluster.namespace, self._hub_changed)
+        look = Preflight(self._api, self._cluster, self._hub_changed)
         try:
             async with look.names_what_is_missing():
                 await self._asked("the secret of the session", "POST", self._secrets, secret)

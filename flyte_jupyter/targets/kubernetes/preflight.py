@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from flyte_jupyter.cluster.api import Api, ApiError
-from flyte_jupyter.cluster.connect import NotLetInError
+from flyte_jupyter.cluster.connect import Cluster, NotLetInError
 from flyte_jupyter.errors import FlyteError
-from flyte_jupyter.targets.kubernetes.rights import IN_NAMESPACE, Right, demand, lacking
+from flyte_jupyter.targets.kubernetes.rights import Right, demand, in_namespace, lacking
 
 __all__ = ["Preflight"]
 
@@ -19,15 +19,15 @@ class Preflight:
 
     Args:
         api: the cluster's.
-        namespace: where the session is.
+        cluster: where the session is.
         news: set when the look is over.
     """
 
-    def __init__(self, api: Api, namespace: str, news: asyncio.Event) -> None:
-        self._namespace = namespace
+    def __init__(self, api: Api, cluster: Cluster, news: asyncio.Event) -> None:
+        self._namespace = cluster.namespace
         self._told = False
         self._look: asyncio.Task[dict[Right, tuple[str, ...]]] = asyncio.create_task(
-            asyncio.to_thread(lacking, api, namespace, IN_NAMESPACE)
+            asyncio.to_thread(lacking, api, cluster.namespace, in_namespace(cluster.inside))
         )
         self._look.add_done_callback(lambda _: news.set())
 

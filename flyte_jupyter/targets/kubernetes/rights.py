@@ -6,16 +6,26 @@ The printed role, the look before a session and the doctor read this table and n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.spec.naming import listing
 
-__all__ = ["IN_CLUSTER", "IN_NAMESPACE", "Right", "ask_for", "demand", "has_group", "lacking"]
+__all__ = [
+    "IN_CLUSTER",
+    "IN_NAMESPACE",
+    "Right",
+    "ask_for",
+    "demand",
+    "has_group",
+    "in_namespace",
+    "lacking",
+]
 
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+FORWARD = "pods/portforward"
 # Those that every cluster has.
 GROUPS = ("", "batch")
 ONE_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -47,7 +57,7 @@ IN_NAMESPACE = (
     Right("", "pods", ("create", "list", "watch", "delete"), "a pod for each task"),
     Right("batch", "jobs", ("create", "delete"), "the hub of a session, which all else belongs to"),
     Right("", "secrets", ("create", "patch", "delete"), "the key of a session"),
-    Right("", "pods/portforward", ("create", "get"), "the way from the kernel to the hub"),
+    Right("", FORWARD, ("create", "get"), "the way from the kernel to the hub"),
     Right(
         "",
         "pods/log",
@@ -108,6 +118,26 @@ IN_CLUSTER = (
         "It is told what the nodes have, not what of it is free.",
     ),
 )
+
+
+INSIDE = (
+    "The hub is reached as pods reach each other, or not at all where a policy of the network "
+    "forbids that."
+)
+
+
+def in_namespace(inside: bool) -> tuple[Right, ...]:
+    """Return what is needed in a namespace.
+
+    Args:
+        inside: whether the kernel is a pod itself, which reaches the hub as pods do.
+    """
+    if not inside:
+        return IN_NAMESPACE
+    return tuple(
+        replace(right, without=INSIDE) if right.resource == FORWARD else right
+        for right in IN_NAMESPACE
+    )
 
 
 def ask_for(namespace: str) -> str:
