@@ -270,7 +270,13 @@ def _rbac(arguments: list[str]) -> int:
     values = _values("rbac", arguments, RBAC_OPTIONS)
     if values is None:
         return DONE
-    namespace = values.get("namespace") or namespace_of(values)
+    try:
+        namespace = values.get("namespace") or namespace_of()
+    except FlyteError:
+        raise MagicUsageError(
+            "no cluster is configured here that has a namespace",
+            remedy="Name it: flyte-jupyter rbac --namespace NAME.",
+        ) from None
     subjects = [rbac.account(name, namespace) for name in values.get("account", ())]
     subjects += map(rbac.user, values.get("user", ()))
     subjects += map(rbac.group, values.get("group", ()))

@@ -23,6 +23,7 @@ CONNECT = 10.0
 # A server ends a watch after so many seconds at the latest; one that is silent for longer is gone.
 WATCH_SECONDS = 240
 AT_ONCE = 16
+ANONYMOUS = "system:anonymous"
 
 
 class ApiError(Exception):
@@ -39,6 +40,11 @@ class ApiError(Exception):
         self.status = status
         self.reason = reason
         self.sentence = sentence
+
+    @property
+    def stranger(self) -> bool:
+        """Whether the cluster does not know who one is."""
+        return self.status == 401 or (self.status == 403 and ANONYMOUS in self.sentence)
 
 
 class Api:
@@ -80,7 +86,16 @@ class Api:
             TargetError: it does not answer.
         """
         with self._asked(method, path, body, query, preload=True) as answer:
-            found: dict[str, Any] = json.loads(answer.data)
+            text = answer.data
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise TargetError(
+                f"What answers at {self._cluster.url} is no cluster.",
+                evidence=text.decode("utf-8", "replace").splitlines()[:3],
+                remedy="Check its address, and that no proxy answers in its place: "
+                "kubectl cluster-info",
+            ) from None
         return found
 
     def text(self, path: str, **query: str) -> str:
@@ -158,12 +173,7 @@ class Api:
         try:
             return pool.request(method, url, headers={**headers, **credentials}, **given)
         except urllib3.exceptions.HTTPError as error:
-            through = f" through the proxy {self._cluster.proxy}" if self._cluster.proxy else ""
-            raise TargetError(
-                f"The cluster at {self._cluster.url} does not answer{through}.",
-                evidence=[str(error)],
-                remedy="Check that it runs and that this machine reaches it: kubectl cluster-info",
-            ) from None
+            raise _unanswered(self._cluster, str(error)) from None
 
     def close(self) -> None:
         """Let the connections go."""
@@ -220,6 +230,22 @@ def _pool(cluster: Cluster, access: Access) -> Any:
     if cluster.proxy is None:
         return urllib3.PoolManager(**given)
     return urllib3.ProxyManager(cluster.proxy.url, proxy_headers=cluster.proxy.headers, **given)
+
+
+def _unanswered(cluster: Cluster, said: str) -> TargetError:
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return TargetError(
+            f"The cluster at {cluster.url} shows a certificate that is not trusted.",
+            evidence=[said],
+            remedy="Check certificate-authority and tls-server-name of the cluster in the "
+            "kubeconfig: kubectl cluster-info",
+        )
+    through = f" through the proxy {cluster.proxy}" if cluster.proxy else ""
+    return TargetError(
+        f"The cluster at {cluster.url} does not answer{through}.",
+        evidence=[said],
+        remedy="Check that it runs and that this machine reaches it: kubectl cluster-info",
+    )
 
 
 def _refused(status: int, data: bytes, why: str = "") -> ApiError:

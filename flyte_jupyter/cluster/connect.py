@@ -38,7 +38,7 @@ class Access:
 
     def __init__(self, configuration: Any) -> None:
         self._configuration = configuration
-        self.trust = _trust(configuration) if str(configuration.host)[:5] == "https" else None
+        self.trust = _trusted(configuration) if str(configuration.host)[:5] == "https" else None
         certificate = configuration.cert_file
         self.certificate = Path(certificate).read_bytes() if certificate else b""
 
@@ -211,9 +211,10 @@ def _context(options: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
             remedy=NO_CLUSTER,
         ) from None
     except (yaml.YAMLError, TypeError, AttributeError) as error:
+        said = str(error) if isinstance(error, yaml.YAMLError) else "It is no table of contexts."
         raise TargetError(
             f"{file or '~/.kube/config'} is no kubeconfig.",
-            evidence=str(error).splitlines(),
+            evidence=said.splitlines(),
             remedy="Correct it until this shows your contexts: kubectl config get-contexts",
         ) from None
     names = [str(one["name"]) for one in contexts]
@@ -259,7 +260,7 @@ def _read(file: str | None, name: str) -> Any:
     if said:
         raise TargetError(
             f"The context {name!r} cannot be used: what it takes to be let in cannot be had.",
-            evidence=said,
+            evidence=[line for text in said for line in text.splitlines() if line.strip()],
             remedy=f"Log in again as you do for kubectl; try: kubectl --context {name} get pods",
         )
     return configuration
@@ -314,6 +315,23 @@ def _configuration() -> Any:
     from kubernetes.client.configuration import Configuration
 
     return Configuration()
+
+
+def _trusted(configuration: Any) -> ssl.SSLContext:
+    """Return what is trusted, and shown.
+
+    Raises:
+        TargetError: it cannot be read.
+    """
+    try:
+        return _trust(configuration)
+    except OSError as error:
+        raise TargetError(
+            f"A certificate of the cluster at {configuration.host} cannot be read.",
+            evidence=[str(error)],
+            remedy="Correct certificate-authority, client-certificate and client-key in the "
+            "kubeconfig, with -data or without.",
+        ) from None
 
 
 def _trust(configuration: Any) -> ssl.SSLContext:

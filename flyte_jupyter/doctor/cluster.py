@@ -6,16 +6,25 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flyte_jupyter.cluster.api import Api, ApiError
+from flyte_jupyter.cluster.connect import Cluster, NotLetInError, connect
 from flyte_jupyter.doctor.finding import Finding
 from flyte_jupyter.errors import FlyteError, TargetError
 from flyte_jupyter.images.sharing import silent
-
-if TYPE_CHECKING:
-    from flyte_jupyter.cluster.api import Api
-    from flyte_jupyter.cluster.connect import Cluster
-    from flyte_jupyter.targets.protocol import Inventory
+from flyte_jupyter.images.stack import python_image
+from flyte_jupyter.spec.naming import listing
+from flyte_jupyter.targets.kubernetes.fleet import Fleet
+from flyte_jupyter.targets.kubernetes.nodes import read_inventory
+from flyte_jupyter.targets.kubernetes.rights import (
+    IN_CLUSTER,
+    ask_for,
+    has_group,
+    in_namespace,
+    lacking,
+)
+from flyte_jupyter.targets.protocol import Inventory
 
 __all__ = ["examine_cluster"]
 
@@ -35,9 +44,6 @@ def examine_cluster(
         options: ``context``, ``namespace`` and ``kubeconfig``, all of them optional.
         say: called with what is waited for.
     """
-    from flyte_jupyter.cluster.api import Api
-    from flyte_jupyter.cluster.connect import connect
-
     try:
         cluster = connect(options)
     except TargetError as error:
@@ -59,16 +65,18 @@ def examine_cluster(
 def _of_cluster(
     cluster: Cluster, api: Api, options: Mapping[str, Any], say: Callable[[str], None]
 ) -> Iterator[Finding]:
-    from flyte_jupyter.cluster.api import ApiError
-
     try:
         version = str(api.call("GET", "/version").get("gitVersion") or "of some version")
         yield Finding("server", True, f"Kubernetes {version} answers.")
     except ApiError as error:
-        if error.status == 401:
-            yield _problem("server", _unknown(error))
+        if error.stranger:
+            yield _problem("server", NotLetInError(error.sentence))
             return
-        yield Finding("server", True, f"it answers, though not with its version: {error.sentence}")
+        if error.status != 403:
+            words = f"it answers, but not as a cluster does: {error.sentence}"
+            yield Finding("server", False, f"{words} Check its address: {cluster.url}")
+            return
+        yield Finding("server", True, "it answers, and does not tell you its version.")
     try:
         yield _who(api)
         yield (place := _namespace(api, cluster.namespace))
@@ -76,7 +84,7 @@ def _of_cluster(
             return
         yield (rights := _rights(api, cluster))
     except ApiError as error:
-        yield _problem("you", _unknown(error))
+        yield _problem("you", NotLetInError(error.sentence))
         return
     yield _queues(api)
     yield _nodes(api)
@@ -85,7 +93,6 @@ def _of_cluster(
 
 
 def _who(api: Api) -> Finding:
-    from flyte_jupyter.cluster.api import ApiError
 
     for version in WHO:
         group = f"authentication.k8s.io/{version}"
@@ -93,20 +100,16 @@ def _who(api: Api) -> Finding:
         try:
             user = api.call("POST", f"/apis/{group}/selfsubjectreviews", body)["status"]["userInfo"]
         except ApiError as error:
-            if error.status == 401:
+            if error.stranger:
                 raise
             continue
         name = str(user.get("username"))
         groups = (f"of {', '.join(user['groups'])}",) if user.get("groups") else ()
-        if name == "system:anonymous":
-            sentence = "the cluster does not know you: no credentials reach it. "
-            return Finding("you", False, sentence + "Log in again as you do for kubectl.", groups)
         return Finding("you", True, f"the cluster knows you as {name}.", groups)
     return Finding("you", True, "the cluster does not tell as whom it knows you.")
 
 
 def _namespace(api: Api, name: str) -> Finding:
-    from flyte_jupyter.cluster.api import ApiError
 
     try:
         found = api.call("GET", f"/api/v1/namespaces/{name}")
@@ -114,7 +117,7 @@ def _namespace(api: Api, name: str) -> Finding:
         if error.status == 404:
             remedy = f"kubectl create namespace {name}, or name another one with --namespace."
             return Finding("namespace", False, f"there is no namespace {name}. {remedy}")
-        if error.status == 401:
+        if error.stranger:
             raise
         return Finding("namespace", True, f"{name}; you may not see more of it.")
     if (found.get("status") or {}).get("phase") == "Terminating":
@@ -126,13 +129,6 @@ def _namespace(api: Api, name: str) -> Finding:
 
 
 def _rights(api: Api, cluster: Cluster) -> Finding:
-    from flyte_jupyter.spec.naming import listing
-    from flyte_jupyter.targets.kubernetes.rights import (
-        IN_CLUSTER,
-        ask_for,
-        in_namespace,
-        lacking,
-    )
 
     namespace, wanted = cluster.namespace, in_namespace(cluster.inside)
     missing = lacking(api, namespace, wanted)
@@ -156,7 +152,6 @@ def _rights(api: Api, cluster: Cluster) -> Finding:
 
 
 def _queues(api: Api) -> Finding:
-    from flyte_jupyter.targets.kubernetes.rights import has_group
 
     if has_group(api, "kueue.x-k8s.io"):
         return Finding("queues", True, "Kueue is there: task_queue names one of its LocalQueues.")
@@ -164,7 +159,6 @@ def _queues(api: Api) -> Finding:
 
 
 def _nodes(api: Api) -> Finding:
-    from flyte_jupyter.targets.kubernetes.nodes import read_inventory
 
     has = read_inventory(api)
     if has is None:
@@ -187,8 +181,6 @@ def _accelerators(has: Inventory) -> Iterator[str]:
 
 def _tried(cluster: Cluster, options: Mapping[str, Any], say: Callable[[str], None]) -> Finding:
     """Make what a session makes, reach it, and remove it."""
-    from flyte_jupyter.images.stack import python_image
-    from flyte_jupyter.targets.kubernetes.fleet import Fleet
 
     async def reach() -> None:
         fleet = Fleet(cluster, python_image(sys.version_info[:2]), options)
@@ -207,12 +199,6 @@ def _tried(cluster: Cluster, options: Mapping[str, Any], say: Callable[[str], No
     took = time.monotonic() - began
     sentence = f"the hub of a session was made, reached and removed in {took:.1f} s: tasks run."
     return Finding(TARGET, True, sentence, is_target=True)
-
-
-def _unknown(error: Any) -> TargetError:
-    from flyte_jupyter.cluster.connect import NotLetInError
-
-    return NotLetInError(error.sentence)
 
 
 def _problem(subject: str, error: FlyteError) -> Finding:

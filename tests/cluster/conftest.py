@@ -164,7 +164,7 @@ class Account:
 
         Args:
             user: how one is let in.
-            **cluster: more of how the cluster is reached.
+            **cluster: more of how the cluster is reached; ``None`` takes something away.
         """
         import yaml
 
@@ -180,7 +180,8 @@ class Account:
                 },
             }
         ]
-        whole["clusters"][0]["cluster"].update(cluster)
+        reached = {**whole["clusters"][0]["cluster"], **cluster}
+        whole["clusters"][0]["cluster"] = {k: v for k, v in reached.items() if v is not None}
         whole["current-context"] = "theirs"
         path = self.folder / "kubeconfig"
         path.write_text(yaml.safe_dump(whole))

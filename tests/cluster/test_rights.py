@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import flyte_jupyter as flyte
+from flyte_jupyter.cluster.api import Api
+from flyte_jupyter.cluster.connect import connect
 from flyte_jupyter.doctor import examine_cluster
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.targets.kubernetes import rbac, rights
@@ -83,6 +85,53 @@ def test_each_right_that_is_missing_is_named(
     assert error.sentence.startswith(f"You lack rights to run tasks in {account.namespace}")
     assert [line.split(":")[0] for line in error.evidence] == [str(right)]
     assert f"flyte-jupyter rbac --namespace {account.namespace}" in error.remedy
+
+
+def test_a_cluster_that_lists_no_rights_is_asked_for_each(
+    account: Account, monkeypatch: Any
+) -> None:
+    given(account, [*NEEDED[1:], *OPTIONAL[1:]], monkeypatch)
+    api = Api(connect({"kubeconfig": account.kubeconfig({"token": account.token()})}))
+    listed = rights.lacking(api, account.namespace, rights.IN_NAMESPACE)
+    # as clusters do whose rights are decided elsewhere
+    monkeypatch.setattr(rights, "_rules", lambda *_: ([], False))
+    asked = rights.lacking(api, account.namespace, rights.IN_NAMESPACE)
+    assert listed == asked == {NEEDED[0]: NEEDED[0].verbs, OPTIONAL[0]: OPTIONAL[0].verbs}
+    api.close()
+
+
+def test_a_right_to_one_object_is_none_to_all(account: Account) -> None:
+    text = rbac.role(account.namespace, [rbac.account("somebody", account.namespace)])
+    account.may(text.replace('resources: ["pods"]', 'resources: ["pods"]\n  resourceNames: ["a"]'))
+    api = Api(connect({"kubeconfig": account.kubeconfig({"token": account.token()})}))
+    assert set(rights.lacking(api, account.namespace, rights.IN_NAMESPACE)) == {NEEDED[0]}
+    api.close()
+
+
+@pytest.mark.parametrize(
+    ("reached", "sentence"),
+    [
+        ({"certificate-authority-data": None}, "shows a certificate that is not trusted"),
+        ({"certificate-authority-data": "aGVsbG8="}, "A certificate of the cluster at"),
+        ({"proxy-url": "http://127.0.0.1:9"}, "through the proxy http://127.0.0.1:9"),
+    ],
+    ids=["untrusted", "unreadable", "proxy"],
+)
+def test_the_doctor_tells_what_keeps_one_from_the_cluster(
+    reached: dict[str, Any], sentence: str, account: Account
+) -> None:
+    file = account.kubeconfig({"token": account.token()}, **reached)
+    *_, last = examine_cluster({"kubeconfig": file})
+    assert not last.usable
+    assert sentence in last.sentence
+
+
+def test_the_doctor_tells_who_shows_nothing_that_the_cluster_does_not_know_them(
+    account: Account,
+) -> None:
+    *_, last = examine_cluster({"kubeconfig": account.kubeconfig({})})
+    assert last.subject == "you"
+    assert "The cluster does not know who you are." in last.sentence
 
 
 def test_the_doctor_names_what_is_missing(account: Account, monkeypatch: Any) -> None:

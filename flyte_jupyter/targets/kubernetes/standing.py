@@ -36,7 +36,7 @@ class Standing:
                 self.why = ""
                 self._tell(f"The cluster knows you again since {time.strftime('%H:%M:%S')}.")
             return
-        if isinstance(error, ApiError) and error.status == 401:
+        if isinstance(error, ApiError) and error.stranger:
             error = NotLetInError(error.sentence)
         if isinstance(error, NotLetInError) and not self.why:
             self.why = f"waits for you to log in to the cluster again: {error.sentence}"
