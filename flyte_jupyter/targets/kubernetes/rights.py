@@ -55,7 +55,12 @@ class Right:
 
 IN_NAMESPACE = (
     Right("", "pods", ("create", "list", "watch", "delete"), "a pod for each task"),
-    Right("batch", "jobs", ("create", "delete"), "the hub of a session, which all else belongs to"),
+    Right(
+        "batch",
+        "jobs",
+        ("create", "get", "delete"),
+        "the hub of a session, which all else belongs to",
+    ),
     Right("", "secrets", ("create", "patch", "delete"), "the key of a session"),
     Right("", FORWARD, ("create", "get"), "the way from the kernel to the hub"),
     Right(
@@ -75,28 +80,35 @@ IN_NAMESPACE = (
     Right(
         "",
         "configmaps",
-        ("create", "get", "list", "update", "patch", "delete"),
+        ("create", "get", "list", "patch", "delete"),
         "the records of deployments",
         "Nothing can be deployed to the namespace, nor what is deployed there be used.",
     ),
     Right(
         "",
-        "resourcequotas",
+        "podtemplates",
         ("get", "list"),
-        "what the quota of the namespace leaves",
-        "It is not told what a quota leaves, only that it is used up.",
+        "templates of pods that tasks name",
+        "A pod template of the cluster cannot be named, only given itself.",
+    ),
+    Right(
+        "",
+        "namespaces",
+        ("get",),
+        "what the namespace asks of its pods",
+        "It is not seen where a namespace gives its pods a user itself, as those of OpenShift do.",
     ),
     Right(
         "kueue.x-k8s.io",
         "localqueues",
-        ("get", "list"),
+        ("list",),
         "the names of the queues",
         "A queue's name is not checked: a task in a queue that is not there waits for ever.",
     ),
     Right(
         "kueue.x-k8s.io",
         "workloads",
-        ("get", "list", "watch"),
+        ("list", "watch"),
         "why a queue lets a pod wait",
         "It is not told why a queue lets a pod wait, only that it does.",
     ),
