@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import functools
 import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from flyte_jupyter.cluster.kubeconfig import find_context, read, unheard
 from flyte_jupyter.cluster.proxy import find_proxy
 from flyte_jupyter.errors import TargetError
-from flyte_jupyter.spec.naming import did_you_mean
 
 __all__ = ["Access", "Cluster", "NotLetInError", "connect", "namespace_of"]
 
@@ -23,10 +23,6 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # What has credentials made may take a second, and what fails to may ask somebody: both are left
 # alone for so many seconds.
 PAUSE = 10.0
-NO_CLUSTER = (
-    "Name one in ~/.kube/config or KUBECONFIG, or start one: kind create cluster, or minikube "
-    "start. %flyte_run --on docker needs none."
-)
 
 
 class Access:
@@ -102,10 +98,11 @@ class Cluster:
         """
         with self._lock:  # what has credentials made is run once
             if time.monotonic() >= self._rest:
-                with _unheard():  # what is shown for too long is refused, and told then
+                # what cannot be had anew is shown until it is refused, and told then
+                with unheard(), contextlib.suppress(Exception):
                     headers = self._access.headers()
-                if self._known[1] != headers:
-                    self._known = self._access, headers
+                    if self._known[1] != headers:
+                        self._known = self._access, headers
                 self._rest = time.monotonic() + PAUSE
             return self._known
 
@@ -128,8 +125,6 @@ class Cluster:
                 known = access, access.headers()
             except TargetError as error:
                 self._why = " ".join((error.sentence, *error.evidence))
-            except OSError as error:
-                self._why = str(error)
             else:
                 if (access.certificate, known[1]) != (refused[0].certificate, refused[1]):
                     self._access, self._known = known[0], known
@@ -170,11 +165,10 @@ def connect(options: Mapping[str, Any] = {}) -> Cluster:
         inside = _inside(options)
         if inside is not None:
             return inside
-    file, found = _context(options)
-    name = str(found["name"])
-    namespace = options.get("namespace") or found["context"].get("namespace") or "default"
-    proxy = _proxy(file, str(found["context"]["cluster"]))
-    return Cluster(lambda: _read(file, name), name, str(namespace), proxy=proxy)
+    found = find_context(options)
+    namespace = options.get("namespace") or found.namespace or "default"
+    again = functools.partial(read, found.file, found.name)
+    return Cluster(again, found.name, str(namespace), proxy=found.proxy)
 
 
 def namespace_of(options: Mapping[str, Any] = {}) -> str:
@@ -191,98 +185,7 @@ def namespace_of(options: Mapping[str, Any] = {}) -> str:
     with contextlib.suppress(OSError):
         if _may_be_inside(options):
             return (ACCOUNT / "namespace").read_text().strip()
-    return str(_context(options)[1]["context"].get("namespace") or "default")
-
-
-def _context(options: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Return the kubeconfig that is meant, and the context in it."""
-    import yaml  # type: ignore[import-untyped]
-    from kubernetes import config
-    from kubernetes.config.config_exception import ConfigException
-
-    wanted = options.get("context")
-    file = options.get("kubeconfig") or os.environ.get("KUBECONFIG")
-    try:
-        contexts, active = config.list_kube_config_contexts(file)
-    except (ConfigException, OSError) as error:
-        raise TargetError(
-            "There is no Kubernetes cluster to run on.",
-            evidence=[str(error)],
-            remedy=NO_CLUSTER,
-        ) from None
-    except (yaml.YAMLError, TypeError, AttributeError) as error:
-        said = str(error) if isinstance(error, yaml.YAMLError) else "It is no table of contexts."
-        raise TargetError(
-            f"{file or '~/.kube/config'} is no kubeconfig.",
-            evidence=said.splitlines(),
-            remedy="Correct it until this shows your contexts: kubectl config get-contexts",
-        ) from None
-    names = [str(one["name"]) for one in contexts]
-    name = wanted or (active or {}).get("name")
-    if name not in names:
-        hint = did_you_mean(name, names) if name else None
-        raise TargetError(
-            f"There is no context {name!r} in {file or '~/.kube/config'}{hint or '.'}",
-            remedy=f"Contexts: {', '.join(names) or 'none'}.",
-        )
-    return file, next(one for one in contexts if one["name"] == name)
-
-
-def _proxy(file: str | None, cluster: str) -> str | None:
-    """Return the proxy that a kubeconfig names; not every version of the client reads that."""
-    from kubernetes.config import kube_config
-    from kubernetes.config.config_exception import ConfigException
-
-    merged = kube_config.KubeConfigMerger(file or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
-    with contextlib.suppress(ConfigException):  # whoever reads the whole of it tells
-        named: str | None = (
-            merged["clusters"].get_with_name(cluster)["cluster"].safe_get("proxy-url")
-        )
-        return named
-    return None
-
-
-def _read(file: str | None, name: str) -> Any:
-    """Return what a context says, with what a program or a file gives to be let in by.
-
-    Raises:
-        TargetError: it cannot be used.
-    """
-    from kubernetes import config
-    from kubernetes.config.config_exception import ConfigException
-
-    configuration = _configuration()
-    with _unheard() as said:
-        try:
-            config.load_kube_config(file, context=name, client_configuration=configuration)
-        except (ConfigException, OSError, ValueError) as error:
-            said.append(str(error))
-    if said:
-        raise TargetError(
-            f"The context {name!r} cannot be used: what it takes to be let in cannot be had.",
-            evidence=[line for text in said for line in text.splitlines() if line.strip()],
-            remedy=f"Log in again as you do for kubectl; try: kubectl --context {name} get pods",
-        )
-    return configuration
-
-
-@contextlib.contextmanager
-def _unheard() -> Iterator[list[str]]:
-    """Collect what the client would only write to its log: a program that fails, for one."""
-    said: list[str] = []
-    thread = threading.get_ident()
-
-    class Ear(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread and record.levelno >= logging.ERROR:
-                said.append(record.getMessage())
-
-    ear = Ear()
-    logging.getLogger().addHandler(ear)
-    try:
-        yield said
-    finally:
-        logging.getLogger().removeHandler(ear)
+    return find_context(options).namespace or "default"
 
 
 def _may_be_inside(options: Mapping[str, Any]) -> bool:
@@ -295,26 +198,26 @@ def _may_be_inside(options: Mapping[str, Any]) -> bool:
 def _inside(options: Mapping[str, Any]) -> Cluster | None:
     """Return the cluster that this process runs in, if it runs in one."""
     from kubernetes import config
+    from kubernetes.client.configuration import Configuration
     from kubernetes.config.config_exception import ConfigException
 
-    def read() -> Any:
-        configuration = _configuration()
-        config.load_incluster_config(client_configuration=configuration)
+    def own() -> Any:
+        configuration = Configuration()
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+        except (ConfigException, OSError) as error:
+            raise TargetError(
+                "The account of this pod cannot be read.", evidence=[str(error)]
+            ) from None
         return configuration
 
     namespace = options.get("namespace")
     with contextlib.suppress(OSError):
         namespace = namespace or (ACCOUNT / "namespace").read_text().strip()
     try:
-        return Cluster(read, "", str(namespace or "default"), inside=True)
-    except ConfigException:
+        return Cluster(own, "", str(namespace or "default"), inside=True)
+    except TargetError:
         return None
-
-
-def _configuration() -> Any:
-    from kubernetes.client.configuration import Configuration
-
-    return Configuration()
 
 
 def _trusted(configuration: Any) -> ssl.SSLContext:
