@@ -24,6 +24,7 @@ from flyte_jupyter.targets.kubernetes.rights import (
     in_namespace,
     lacking,
 )
+from flyte_jupyter.targets.kubernetes.trust import new_trust
 from flyte_jupyter.targets.protocol import Inventory
 
 __all__ = ["examine_cluster"]
@@ -183,7 +184,8 @@ def _tried(cluster: Cluster, options: Mapping[str, Any], say: Callable[[str], No
     """Make what a session makes, reach it, and remove it."""
 
     async def reach() -> None:
-        fleet = Fleet(cluster, python_image(sys.version_info[:2]), options)
+        image = python_image(sys.version_info[:2])
+        fleet = Fleet(cluster, image, await asyncio.to_thread(new_trust), options)
         async with asyncio.timeout(SECONDS):
             await fleet.open(say)
         await fleet.close()
