@@ -47,7 +47,7 @@ def find_context(options: Mapping[str, Any]) -> Context:
     Raises:
         TargetError: there is none, or it cannot be read.
     """
-    import yaml  # type: ignore[import-untyped]
+    import yaml
     from kubernetes.config import kube_config
     from kubernetes.config.config_exception import ConfigException
 

@@ -132,10 +132,10 @@ class Fleet:
         name = self._session["name"]
         self._janitor = self._new_janitor()
         secret = manifest.hub_secret(name, self._trust)
+        look = Preflight(self._api, self._cluster, self._hub_changed)
         user = partial(user_of, self._api, self._cluster.namespace)
         self._user = await self._loop.run_in_executor(self._calls, user)
         job = manifest.hub_job(name, self._image, owner(), self._user)
-        look = Preflight(self._api, self._cluster, self._hub_changed)
         try:
             async with look.names_what_is_missing():
                 await self._asked("the secret of the session", "POST", self._secrets, secret)
