@@ -15,7 +15,13 @@ from typing import Any
 
 from flyte_jupyter.engine.events import Event
 from flyte_jupyter.errors import FlyteError
-from flyte_jupyter.notebook.options import COMMAND_OPTIONS, help_text
+from flyte_jupyter.notebook.options import (
+    COMMAND_OPTIONS,
+    DOCTOR_OPTIONS,
+    RBAC_OPTIONS,
+    Option,
+    help_text,
+)
 from flyte_jupyter.notebook.splitting import Word
 from flyte_jupyter.notebook.usage import MagicUsageError
 from flyte_jupyter.notebook.verbs import VERBS, Verb
@@ -35,7 +41,8 @@ Run the tasks of a notebook or a Python file, each in a container of its own.
   flyte-jupyter rollback ENV [--version V]
   flyte-jupyter undeploy ENV ...
   flyte-jupyter graph NOTEBOOK [ENV ...] [--tasks] [--run RUN] [--save FILE]
-  flyte-jupyter doctor
+  flyte-jupyter doctor [--on TARGET] [--context C] [--namespace N] [--kubeconfig FILE]
+  flyte-jupyter rbac [--namespace N] [--account NAME | --user NAME | --group NAME] [--nodes]
   flyte-jupyter demo [--lab]
 
 run     runs a task of a .py file or a notebook and prints its result; inputs are typed by its
@@ -48,7 +55,9 @@ deploy  deploys the environments of a .py file or a notebook in the order of dep
         deployments lists what is deployed from this folder, rollback makes an earlier version the
         current one, undeploy takes all versions away.
 graph   draws the environments of a .py file or a notebook in the order of depends_on.
-doctor  says which targets are usable here, and how to get the others.
+doctor  says which targets are usable here, and how to get the others; --on kubernetes looks at
+        one cluster closely, and makes and removes what a session has there.
+rbac    prints the least role that running tasks in a namespace of a cluster takes, for kubectl.
 demo    runs the quickstart notebook and prints what it did; --lab opens it in JupyterLab.
 
 Options of run:
@@ -91,12 +100,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _verb(word: str) -> Callable[[list[str]], int]:
     from flyte_jupyter.spec.naming import did_you_mean, listing
 
-    verbs = {"run": _run, "doctor": _doctor, "demo": _demo}
+    verbs = {"run": _run, "doctor": _doctor, "rbac": _rbac, "demo": _demo}
     if word in verbs:
         return verbs[word]
     if word in VERBS:
         return lambda arguments: _show(VERBS[word], word, arguments)
-    known = ("run", *VERBS, "doctor", "demo")
+    known = ("run", *VERBS, "doctor", "rbac", "demo")
     raise MagicUsageError(
         f"there is no command {word!r}{did_you_mean(word, known)}",
         remedy=f"The commands are {listing(known, 'and')}.",
@@ -209,18 +218,76 @@ def _tell(event: Event, tasks: dict[str, str]) -> None:
 
 def _doctor(arguments: list[str]) -> int:
     """Say what works here; the exit status is 0 if anything can run."""
-    if arguments:
-        raise MagicUsageError(f"doctor takes no {arguments[0]!r}")
-    from flyte_jupyter.doctor import examine
+    from flyte_jupyter.doctor import examine, examine_cluster, examine_target
+    from flyte_jupyter.session.session import check_target
 
+    values = _values("doctor", arguments, DOCTOR_OPTIONS)
+    if values is None:
+        return DONE
+    on = values.pop("on", None)
+    if on is not None:
+        check_target(on)
+    if values and on != "kubernetes":
+        (first, *_) = values
+        raise MagicUsageError(f"--{first} is of a cluster: say --on kubernetes, too")
+    if on == "kubernetes":
+        findings = examine_cluster(values, lambda text: print(text, file=sys.stderr))
+    else:
+        findings = examine() if on is None else examine_target(on)
     usable = False
-    for finding in examine():
+    for finding in findings:
         mark = "✓" if finding.usable else "✗"
-        print(f"{mark} {finding.subject}: {finding.sentence}")
+        print(f"{mark} {finding.subject}: {finding.sentence}", flush=True)
         for line in finding.details:
             print(f"    {line}")
         usable = usable or (finding.usable and finding.is_target)
     return DONE if usable else FAILED
+
+
+def _values(name: str, arguments: list[str], options: tuple[Option, ...]) -> dict[str, Any] | None:
+    """Return what the options of a command say, ``None`` where only its help was asked for."""
+    from flyte_jupyter.notebook.arguments import parse_words
+
+    if any(word in ("-h", "--help") for word in arguments):
+        print(f"usage: flyte-jupyter {name} [options]\n\nOptions:\n{help_text(options)}")
+        return None
+    said = parse_words(
+        [Word(text, 0, len(text), literal=True) for text in arguments], options, None
+    )
+    if said.positionals:
+        raise MagicUsageError(f"{name} takes no {said.positionals[0]!r}")
+    return said.values
+
+
+# rbac
+
+
+def _rbac(arguments: list[str]) -> int:
+    """Print the least role that running tasks takes."""
+    from flyte_jupyter.cluster.connect import namespace_of
+    from flyte_jupyter.targets.kubernetes import rbac
+
+    values = _values("rbac", arguments, RBAC_OPTIONS)
+    if values is None:
+        return DONE
+    try:
+        namespace = values.get("namespace") or namespace_of()
+    except FlyteError:
+        raise MagicUsageError(
+            "no cluster is configured here that has a namespace",
+            remedy="Name it: flyte-jupyter rbac --namespace NAME.",
+        ) from None
+    subjects = [rbac.account(name, namespace) for name in values.get("account", ())]
+    subjects += map(rbac.user, values.get("user", ()))
+    subjects += map(rbac.group, values.get("group", ()))
+    text = rbac.role(namespace, subjects)
+    print(text + (rbac.node_reader(subjects) if values.get("nodes") else ""), end="")
+    if not subjects:
+        print(
+            "note: this is the role only; --account, --user or --group gives it to somebody",
+            file=sys.stderr,
+        )
+    return DONE
 
 
 # demo

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 from flyte_jupyter.cli import main
 from flyte_jupyter.notebook.playing import play_notebook
@@ -241,3 +242,49 @@ def test_a_notebook_that_fails_stops_there(tmp_path: Path) -> None:
     assert not play_notebook(tmp_path / "a.ipynb", out)
     assert "never" not in out.getvalue()
     assert out.getvalue().endswith("The notebook stopped here.\n\n")
+
+
+def test_the_least_role_is_printed_for_a_namespace_and_whoever_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--namespace", "team", "--account", "hub:robot", "--user", "me@example.org", "--nodes"]
+    assert main(["rbac", *words]) == 0
+    objects = [one for one in yaml.safe_load_all(capsys.readouterr().out) if one]
+    kinds = ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]
+    assert [one["kind"] for one in objects] == kinds
+    assert [one["metadata"].get("namespace") for one in objects] == ["team", "team", None, None]
+    robot, me = objects[1]["subjects"]
+    assert robot == {"kind": "ServiceAccount", "name": "robot", "namespace": "hub"}
+    assert (me["kind"], me["name"]) == ("User", "me@example.org")
+    pods = next(rule for rule in objects[0]["rules"] if rule["resources"] == ["pods"])
+    assert "create" in pods["verbs"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--namespace", "Bad_Name"], "--namespace 'Bad_Name' is no name of Kubernetes"),
+        (["--namespace", "a", "--account", "a:b:c"], "names no service account"),
+        (["--namespace", "a", "--acount", "b"], "did you mean '--account'?"),
+        ([], "Name it: flyte-jupyter rbac --namespace NAME."),
+    ],
+)
+def test_a_role_that_cannot_be_is_not_printed(
+    words: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert main(["rbac", *words]) != 0
+    told = capsys.readouterr()
+    assert sentence in told.err
+    assert told.out == ""
+
+
+def test_options_of_a_cluster_are_for_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--context", "prod"]) == 2
+    assert "say --on kubernetes" in capsys.readouterr().err
+    assert main(["doctor", "--on", "kubernets"]) == 1
+    assert "did you mean 'kubernetes'?" in capsys.readouterr().err

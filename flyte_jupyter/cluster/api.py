@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from flyte_jupyter.cluster.connect import Cluster
+from flyte_jupyter.cluster.connect import Access, Cluster
 from flyte_jupyter.errors import TargetError
 
 __all__ = ["Api", "ApiError", "Watch"]
@@ -22,6 +23,7 @@ CONNECT = 10.0
 # A server ends a watch after so many seconds at the latest; one that is silent for longer is gone.
 WATCH_SECONDS = 240
 AT_ONCE = 16
+ANONYMOUS = "system:anonymous"
 
 
 class ApiError(Exception):
@@ -39,6 +41,11 @@ class ApiError(Exception):
         self.reason = reason
         self.sentence = sentence
 
+    @property
+    def stranger(self) -> bool:
+        """Whether the cluster does not know who one is."""
+        return self.status == 401 or (self.status == 403 and ANONYMOUS in self.sentence)
+
 
 class Api:
     """A cluster's API; safe from any thread.
@@ -48,23 +55,16 @@ class Api:
     """
 
     def __init__(self, cluster: Cluster) -> None:
-        import urllib3
-
         self._cluster = cluster
-        given: dict[str, Any] = {
-            "maxsize": AT_ONCE,
-            "retries": False,
-            "timeout": urllib3.Timeout(connect=CONNECT, read=SECONDS),
-        }
-        if cluster.trust is not None:
-            given["ssl_context"] = cluster.trust
-            given["server_hostname"] = cluster.server_name
-            if not cluster.trust.check_hostname:
-                given["assert_hostname"] = False
-        if cluster.proxy:
-            self._pool: Any = urllib3.ProxyManager(cluster.proxy, **given)
-        else:
-            self._pool = urllib3.PoolManager(**given)
+        self._lock = threading.Lock()
+        self._pool: tuple[Access, Any] | None = None
+
+    def _connections(self, access: Access) -> Any:
+        """Return the connections of one access: a certificate is shown once for each of them."""
+        with self._lock:
+            if self._pool is None or self._pool[0] is not access:
+                self._pool = access, _pool(self._cluster, access)
+            return self._pool[1]
 
     def call(
         self,
@@ -86,7 +86,16 @@ class Api:
             TargetError: it does not answer.
         """
         with self._asked(method, path, body, query, preload=True) as answer:
-            found: dict[str, Any] = json.loads(answer.data)
+            text = answer.data
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise TargetError(
+                f"What answers at {self._cluster.url} is no cluster.",
+                evidence=text.decode("utf-8", "replace").splitlines()[:3],
+                remedy="Check its address, and that no proxy answers in its place: "
+                "kubectl cluster-info",
+            ) from None
         return found
 
     def text(self, path: str, **query: str) -> str:
@@ -122,25 +131,26 @@ class Api:
     ) -> Iterator[Any]:
         import urllib3
 
-        headers = {"Accept": "application/json, */*", **self._cluster.headers()}
+        headers = {"Accept": "application/json, */*"}
         if body is not None:
             headers["Content-Type"] = (
                 "application/merge-patch+json" if method == "PATCH" else "application/json"
             )
         url = self._cluster.url + path + (f"?{urlencode(query)}" if query else "")
-        given: dict[str, Any] = {"headers": headers, "preload_content": preload}
+        given: dict[str, Any] = {"preload_content": preload}
         if body is not None:
             given["body"] = json.dumps(body).encode()
         if not preload:
             given["timeout"] = urllib3.Timeout(connect=CONNECT, read=WATCH_SECONDS + SECONDS)
-        try:
-            answer = self._pool.request(method, url, **given)
-        except urllib3.exceptions.HTTPError as error:
-            raise TargetError(
-                f"The cluster at {self._cluster.url} does not answer.",
-                evidence=[str(error)],
-                remedy="Check that it runs and that this machine reaches it: kubectl cluster-info",
-            ) from None
+        shown = self._cluster.access()
+        answer = self._answer(method, url, shown, headers, given)
+        if answer.status == 401:
+            data = answer.data
+            answer.release_conn()
+            why = self._cluster.renew(shown)
+            if why is not None:
+                raise _refused(401, data, why)
+            answer = self._answer(method, url, self._cluster.access(), headers, given)
         try:
             if answer.status >= 400:
                 raise _refused(answer.status, answer.data)
@@ -148,9 +158,27 @@ class Api:
         finally:
             answer.release_conn()
 
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        shown: tuple[Access, Mapping[str, str]],
+        headers: Mapping[str, str],
+        given: Mapping[str, Any],
+    ) -> Any:
+        import urllib3
+
+        access, credentials = shown
+        pool = self._connections(access)
+        try:
+            return pool.request(method, url, headers={**headers, **credentials}, **given)
+        except urllib3.exceptions.HTTPError as error:
+            raise _unanswered(self._cluster, str(error)) from None
+
     def close(self) -> None:
         """Let the connections go."""
-        self._pool.clear()
+        if self._pool is not None:
+            self._pool[1].clear()
 
 
 class Watch:
@@ -186,9 +214,44 @@ class Watch:
         self._held.close()
 
 
-def _refused(status: int, data: bytes) -> ApiError:
+def _pool(cluster: Cluster, access: Access) -> Any:
+    import urllib3
+
+    given: dict[str, Any] = {
+        "maxsize": AT_ONCE,
+        "retries": False,
+        "timeout": urllib3.Timeout(connect=CONNECT, read=SECONDS),
+    }
+    if access.trust is not None:
+        given["ssl_context"] = access.trust
+        given["server_hostname"] = cluster.server_name
+        if not access.trust.check_hostname:
+            given["assert_hostname"] = False
+    if cluster.proxy is None:
+        return urllib3.PoolManager(**given)
+    return urllib3.ProxyManager(cluster.proxy.url, proxy_headers=cluster.proxy.headers, **given)
+
+
+def _unanswered(cluster: Cluster, said: str) -> TargetError:
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return TargetError(
+            f"The cluster at {cluster.url} shows a certificate that is not trusted.",
+            evidence=[said],
+            remedy="Check certificate-authority and tls-server-name of the cluster in the "
+            "kubeconfig: kubectl cluster-info",
+        )
+    through = f" through the proxy {cluster.proxy}" if cluster.proxy else ""
+    return TargetError(
+        f"The cluster at {cluster.url} does not answer{through}.",
+        evidence=[said],
+        remedy="Check that it runs and that this machine reaches it: kubectl cluster-info",
+    )
+
+
+def _refused(status: int, data: bytes, why: str = "") -> ApiError:
     try:
         said = json.loads(data)
-        return ApiError(status, str(said.get("reason") or ""), str(said.get("message") or ""))
+        reason, sentence = str(said.get("reason") or ""), str(said.get("message") or "")
     except (ValueError, AttributeError):
-        return ApiError(status, "", data.decode("utf-8", "replace").strip()[:500])
+        reason, sentence = "", data.decode("utf-8", "replace").strip()[:500]
+    return ApiError(status, reason, f"{sentence}: {why}" if why else sentence)

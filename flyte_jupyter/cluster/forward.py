@@ -10,9 +10,11 @@ import base64
 import hashlib
 import os
 import struct
+from collections.abc import Mapping
 from typing import Any, cast
 
-from flyte_jupyter.cluster.connect import Cluster
+from flyte_jupyter.cluster.connect import Access, Cluster, NotLetInError
+from flyte_jupyter.cluster.proxy import tunnel
 from flyte_jupyter.errors import TargetError
 
 __all__ = ["Forward", "forward"]
@@ -25,6 +27,10 @@ PING_SECONDS = 15.0
 MOST = 64 << 20
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
 DATA, ERROR = 0, 1
+REMEDIES = {
+    101: "Try it: kubectl port-forward.",
+    403: "It takes the verbs create and get on pods/portforward.",
+}
 
 
 class Forward(asyncio.Protocol):
@@ -33,13 +39,21 @@ class Forward(asyncio.Protocol):
     Args:
         cluster: where.
         path: of the API, with its query.
+        credentials: headers that show who one is.
         protocol: is told of what comes.
     """
 
-    def __init__(self, cluster: Cluster, path: str, protocol: asyncio.Protocol) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        path: str,
+        credentials: Mapping[str, str],
+        protocol: asyncio.Protocol,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._cluster = cluster
         self._path = path
+        self._credentials = credentials
         self._protocol = protocol
         self._transport: asyncio.Transport | None = None
         self._text = bytearray()
@@ -47,6 +61,7 @@ class Forward(asyncio.Protocol):
         self._ports = 0
         self._over = False
         self._said = ""
+        self.status = 101
         self._ping: asyncio.TimerHandle | None = None
         self._key = base64.b64encode(os.urandom(16)).decode()
         self.open: asyncio.Future[None] = self._loop.create_future()
@@ -59,7 +74,7 @@ class Forward(asyncio.Protocol):
         cluster = self._cluster
         headers = {
             "Host": f"{cluster.host}:{cluster.port}",
-            **cluster.headers(),
+            **self._credentials,
             "Connection": "Upgrade",
             "Upgrade": "websocket",
             "Sec-WebSocket-Version": "13",
@@ -86,6 +101,7 @@ class Forward(asyncio.Protocol):
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
         wanted = base64.b64encode(hashlib.sha1((self._key + GUID).encode()).digest()).decode()
         if " 101 " not in status + " " or headers.get("sec-websocket-accept") != wanted:
+            self.status = int(status.split()[1]) if status[9:12].isdigit() else 0
             self._said = f"{status}: {rest.decode('utf-8', 'replace').strip()[:500]}"
             self._end(None)
             return False
@@ -157,7 +173,7 @@ class Forward(asyncio.Protocol):
                 TargetError(
                     "The cluster does not forward a port of the session's hub.",
                     evidence=[self._said or str(error or "the connection ended")],
-                    remedy="It takes the verbs create and get on pods/portforward.",
+                    remedy=REMEDIES.get(self.status, ""),
                 )
             )
         elif not self.open.cancelled():
@@ -226,16 +242,41 @@ async def forward(
         TargetError: it cannot be reached.
         OSError: the API server cannot be reached.
     """
-    loop = asyncio.get_running_loop()
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
-    made = Forward(cluster, path, protocol)
-    await loop.create_connection(
-        lambda: made,
-        cluster.host,
-        cluster.port,
-        ssl=cluster.trust,
-        server_hostname=cluster.server_name if cluster.trust is not None else None,
-    )
+    for first in (True, False):
+        # a program may be run to be let in
+        shown = await asyncio.to_thread(cluster.access)
+        made = await _connected(cluster, shown, path, protocol)
+        try:
+            return await _opened(made)
+        except TargetError as error:
+            if made.status != 401:
+                raise
+            why = await asyncio.to_thread(cluster.renew, shown) if first else ""
+            if why is not None:
+                raise NotLetInError(*error.evidence, why) from None
+    raise AssertionError("the second time is the last")
+
+
+async def _connected(
+    cluster: Cluster,
+    shown: tuple[Access, Mapping[str, str]],
+    path: str,
+    protocol: asyncio.Protocol,
+) -> Forward:
+    access, credentials = shown
+    made = Forward(cluster, path, credentials, protocol)
+    where = cluster.host, cluster.port
+    if cluster.proxy is not None:
+        await tunnel(cluster.proxy, *where, made, access.trust, cluster.server_name)
+        return made
+    name = cluster.server_name if access.trust is not None else None
+    loop = asyncio.get_running_loop()
+    await loop.create_connection(lambda: made, *where, ssl=access.trust, server_hostname=name)
+    return made
+
+
+async def _opened(made: Forward) -> Forward:
     try:
         async with asyncio.timeout(SECONDS):
             await asyncio.shield(made.open)

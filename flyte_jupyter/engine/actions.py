@@ -216,7 +216,7 @@ class Conductor:
     async def _meet_target(self) -> Attempts:
         self._meeting += 1
         try:
-            inventory = await asyncio.to_thread(self.target.inventory)
+            inventory = await asyncio.to_thread(self.target.meet)
         finally:
             self._meeting -= 1
         if self._attempts is None:

@@ -31,7 +31,7 @@ from flyte_jupyter.engine.run import Outcome, RunState
 from flyte_jupyter.errors import EngineError, TargetError
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.naming import did_you_mean
-from flyte_jupyter.targets.protocol import Prepared, Target
+from flyte_jupyter.targets.protocol import Prepared, Target, Teller
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.segments import process_segments
 
@@ -288,7 +288,10 @@ class Engine:
                     f"There is no target {target!r}{hint}",
                     remedy=f"Targets: {', '.join(self._make_target)}.",
                 )
-            conductor = Conductor(make(), self.journal, self._said, self)
+            place = make()
+            if isinstance(place, Teller):
+                place.tell = self._say
+            conductor = Conductor(place, self.journal, self._said, self)
             self._conductors[target] = conductor
         return conductor
 

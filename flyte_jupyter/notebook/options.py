@@ -16,12 +16,14 @@ __all__ = [
     "COMMAND_OPTIONS",
     "DEPLOYMENTS_OPTIONS",
     "DEPLOY_OPTIONS",
+    "DOCTOR_OPTIONS",
     "ENV_OPTIONS",
     "EXPLAIN_OPTIONS",
     "GRAPH_OPTIONS",
     "IMAGES_OPTIONS",
     "LOGS_OPTIONS",
     "PS_OPTIONS",
+    "RBAC_OPTIONS",
     "ROLLBACK_OPTIONS",
     "RUN_OPTIONS",
     "UNDEPLOY_OPTIONS",
@@ -186,6 +188,20 @@ GRAPH_OPTIONS: tuple[Option, ...] = (
     _option("--expand", Kind.FLAG, "", "every environment, however many there are"),
     _option("--save", Kind.ONE, "FILE", "write it as .svg, .dot, .png or .pdf", "files"),
     DEPLOYED_ON,
+)
+_NAMESPACE = _option("--namespace -n", Kind.ONE, "NAME", "the context's if not given")
+DOCTOR_OPTIONS: tuple[Option, ...] = (
+    _option("--on --target", Kind.ONE, "TARGET", "only this target, and closely", "targets"),
+    _option("--context", Kind.ONE, "NAME", "context of kubectl, the current one if not given"),
+    _NAMESPACE,
+    _option("--kubeconfig", Kind.ONE, "FILE", "that of kubectl if not given", "files"),
+)
+RBAC_OPTIONS: tuple[Option, ...] = (
+    _NAMESPACE,
+    _option("--account", Kind.EACH, "NAME", "give it to this service account, or NAMESPACE:NAME"),
+    _option("--user", Kind.EACH, "NAME", "give it to this user"),
+    _option("--group", Kind.EACH, "NAME", "give it to this group of users"),
+    _option("--nodes", Kind.FLAG, "", "and a role of the cluster that sees its nodes"),
 )
 COMMAND_OPTIONS: tuple[Option, ...] = (
     *RUN_OPTIONS,

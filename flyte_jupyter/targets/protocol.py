@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flyte_jupyter.diagnose import ExitRecord
 from flyte_jupyter.spec import Image, Resources, Settings
@@ -32,6 +32,7 @@ __all__ = [
     "Prepared",
     "StartRequest",
     "Target",
+    "Teller",
     "Worker",
 ]
 
@@ -60,11 +61,13 @@ class Inventory:
         cpu: millicores.
         memory: bytes.
         accelerators: count by type, ``""`` where the type is not known.
+        free: what of it nobody has taken, ``None`` where that is not known.
     """
 
     cpu: int
     memory: int
     accelerators: Mapping[str, int] = field(default_factory=dict)
+    free: Inventory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,17 @@ class Inheritance(Protocol):
         """End all of it that is still there."""
 
 
+@runtime_checkable
+class Teller(Protocol):
+    """A target that has something to say at any time, not only of one call.
+
+    Attributes:
+        tell: called with a fact that concerns all that runs there.
+    """
+
+    tell: Callable[[str], None]
+
+
 class Target(Protocol):
     """A place where work runs.
 
@@ -219,6 +233,12 @@ class Target(Protocol):
 
     def python(self, settings: Settings) -> tuple[int, int] | None:
         """Return the Python version that tasks find there, ``None`` if it is not known yet."""
+
+    def meet(self) -> Inventory:
+        """Find out what is to be known before the first run, and return what the engine counts.
+
+        Blocks. A target that admits itself returns nothing.
+        """
 
     def inventory(self) -> Inventory:
         """Return what the target has, used or not."""

@@ -89,6 +89,16 @@ def order() -> Callable[..., None]:
 
 
 @pytest.fixture
+def account(core: Any, fresh_namespace: Callable[..., str], tmp_path: Path) -> Iterator[Account]:
+    """Somebody in a namespace of their own who may do nothing yet."""
+    place = fresh_namespace()
+    core.create_namespaced_service_account(place, {"metadata": {"name": "somebody"}})
+    somebody = Account(core, place, tmp_path)
+    yield somebody
+    somebody.may_no_more()
+
+
+@pytest.fixture
 def book(
     core: Any, namespace: str, cell: Callable[[str], Any], tmp_path: Path
 ) -> Iterator[Callable[[str], Any]]:
@@ -99,6 +109,83 @@ def book(
     yield cell
     flyte.shut_down()
     until(lambda: not core.list_namespaced_pod(namespace).items)
+
+
+class Account:
+    """A service account with rights of its own, and what it is let in by."""
+
+    def __init__(self, core: Any, namespace: str, folder: Path) -> None:
+        self.core = core
+        self.namespace = namespace
+        self.folder = folder
+        self._given: list[str] = []
+
+    def may(self, text: str) -> None:
+        """Apply manifests: roles, and their bindings."""
+        import yaml
+
+        api = self._admin()
+        for one in filter(None, yaml.safe_load_all(text)):
+            where = "" if one["kind"].startswith("Cluster") else f"/namespaces/{self.namespace}"
+            path = f"/apis/rbac.authorization.k8s.io/v1{where}/{one['kind'].lower()}s"
+            api.call("POST", path, one)
+            self._given.append(f"{path}/{one['metadata']['name']}")
+        api.close()
+
+    def may_no_more(self) -> None:
+        """Take all rights back."""
+        api = self._admin()
+        while self._given:
+            api.call("DELETE", self._given.pop())
+        api.close()
+
+    def _admin(self) -> Any:
+        from flyte_jupyter.cluster.api import Api
+        from flyte_jupyter.cluster.connect import connect
+
+        return Api(connect({"kubeconfig": os.environ["KUBECONFIG"]}))
+
+    def token(self, secret: str = "") -> str:
+        """Return a token, which ends when a secret does that it is bound to."""
+        spec: dict[str, Any] = {"audiences": [], "expirationSeconds": 3600}
+        if secret:
+            made = self.core.create_namespaced_secret(
+                self.namespace, {"metadata": {"name": secret}}
+            )
+            bound = {"kind": "Secret", "apiVersion": "v1", "name": secret}
+            spec["boundObjectRef"] = {**bound, "uid": made.metadata.uid}
+        answer = self.core.create_namespaced_service_account_token(
+            "somebody", self.namespace, {"spec": spec}
+        )
+        return str(answer.status.token)
+
+    def kubeconfig(self, user: dict[str, Any], **cluster: Any) -> str:
+        """Write a kubeconfig, and return its path.
+
+        Args:
+            user: how one is let in.
+            **cluster: more of how the cluster is reached; ``None`` takes something away.
+        """
+        import yaml
+
+        whole = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+        whole["users"] = [{"name": "somebody", "user": user}]
+        whole["contexts"] = [
+            {
+                "name": "theirs",
+                "context": {
+                    "cluster": whole["clusters"][0]["name"],
+                    "user": "somebody",
+                    "namespace": self.namespace,
+                },
+            }
+        ]
+        reached = {**whole["clusters"][0]["cluster"], **cluster}
+        whole["clusters"][0]["cluster"] = {k: v for k, v in reached.items() if v is not None}
+        whole["current-context"] = "theirs"
+        path = self.folder / "kubeconfig"
+        path.write_text(yaml.safe_dump(whole))
+        return str(path)
 
 
 def manifest(name: str, *command: str, **container: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 import pytest
 
 import flyte_jupyter as flyte
+from flyte_jupyter.doctor import examine_cluster
+from flyte_jupyter.targets.kubernetes import rbac
+from flyte_jupyter.targets.protocol import Inventory
+
+from .conftest import Account
 
 TASKS = """
     @env.task
@@ -85,3 +91,63 @@ def test_a_part_of_a_device_is_a_resource_of_its_own(
     )
     part = flyte.Resources(gpu=flyte.GPU("A100", 1, partition="1g.5gb"))
     assert flyte.run(there.where.override(resources=part)).result()
+
+
+A100 = {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB"}
+GKE = {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+
+
+def inventory(file: str) -> Any:
+    from flyte_jupyter.targets.kubernetes import KubernetesTarget
+
+    return KubernetesTarget({"kubeconfig": file}).inventory()
+
+
+@pytest.mark.parametrize(
+    ("resource", "labels", "kind"),
+    [
+        ("nvidia.com/gpu", A100, "A100"),
+        ("nvidia.com/gpu", GKE, "L4"),
+        ("nvidia.com/gpu", {}, ""),
+        ("nvidia.com/mig-1g.5gb", A100, "A100/1g.5gb"),
+        ("aws.amazon.com/neuron", {}, "NEURON"),
+    ],
+)
+def test_what_there_is_and_is_free_is_told_by_type(
+    resource: str,
+    labels: dict[str, str],
+    kind: str,
+    node: Callable[..., None],
+    core: Any,
+    namespace: str,
+    pod: Callable[..., str],
+    becomes: Callable[..., Any],
+) -> None:
+    node({resource: 3}, labels)
+    before = inventory(os.environ["KUBECONFIG"])
+    assert before.accelerators == {kind: 3}
+    assert before.free.accelerators == {kind: 3}
+    asks = {"limits": {resource: "2", "memory": "64Mi"}, "requests": {"cpu": "100m"}}
+    name = pod("python3", "-c", "import time; time.sleep(600)", resources=asks)
+    becomes(name, lambda pod: pod.spec.node_name)
+    has = inventory(os.environ["KUBECONFIG"])
+    assert has.accelerators == {kind: 3}
+    assert has.free.accelerators == {kind: 1}
+    assert has.free.cpu == before.free.cpu - 100
+    assert has.free.memory == before.free.memory - (64 << 20)
+    core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
+
+
+def test_what_one_may_not_see_is_not_told(account: Account, node: Callable[..., None]) -> None:
+    node({"nvidia.com/gpu": 3}, A100)
+    file = account.kubeconfig({"token": account.token()})
+    assert inventory(file) == Inventory(0, 0)
+    somebody = rbac.account("somebody", account.namespace)
+    own = f"nodes-of-{account.namespace}"
+    account.may(rbac.node_reader([somebody]).replace("flyte-jupyter-nodes", own))
+    has = inventory(file)
+    assert has.accelerators == {"A100": 3}
+    assert has.cpu >= 1000
+    assert has.free is None
+    (told,) = (one for one in examine_cluster({"kubeconfig": file}) if one.subject == "nodes")
+    assert "3 × A100" in told.details

@@ -87,6 +87,7 @@ class Link:
         hub: returns the name of the hub's pod and its address, once it runs.
         arrived: called with the name of a pod and its stream.
         lost: called when the hub is another one, which has nothing of what the last one had.
+        heard: called with why it is not reached, and with ``None`` when it is.
 
     Attributes:
         open: done once the hub was reached for the first time.
@@ -102,7 +103,9 @@ class Link:
         hub: Callable[[], Awaitable[tuple[str, str]]],
         arrived: Callable[[str, Stream], None],
         lost: Callable[[], None],
+        heard: Callable[[Exception | None], None] = lambda _: None,
     ) -> None:
+        self._heard = heard
         self.lost = lost
         self._loop = asyncio.get_running_loop()
         self._cluster = cluster
@@ -134,10 +137,12 @@ class Link:
                 speaker = await self._dial()
             except Exception as error:  # whatever it is, who waits for the hub tells it
                 self.refusal = error
+                self._heard(error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             pause, self.refusal = FIRST_PAUSE, None
+            self._heard(None)
             pulse = self._loop.create_task(self._pulse())
             await speaker.lost
             pulse.cancel()

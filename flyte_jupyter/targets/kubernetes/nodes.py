@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.spec.accelerators import RESOURCES
 from flyte_jupyter.spec.quantity import parse_bytes, parse_cpu
-from flyte_jupyter.targets.nvidia import type_of
+from flyte_jupyter.targets.kubernetes.labels import PRODUCT, type_by_labels
 from flyte_jupyter.targets.protocol import Inventory
 
-__all__ = ["PRODUCT", "Nodes", "read_nodes"]
+__all__ = ["Nodes", "read_inventory", "read_nodes"]
 
-PRODUCT = "nvidia.com/gpu.product"
+NODES, PODS = "/api/v1/nodes", "/api/v1/pods"
 MIG = "nvidia.com/mig-"
+# Lists are had in parts of so many.
+PART = "500"
+TYPE = "type "
+RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,10 @@ class Nodes:
     Args:
         products: products of NVIDIA's that labels name.
         resources: (resource, how many all nodes together have) beside processors and memory.
-        inventory: what there is, by the catalogue's words.
     """
 
     products: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
-    inventory: Inventory = field(default_factory=lambda: Inventory(0, 0))
 
     def cut(self, partition: str | None) -> str | None:
         """Return the resource that offers such a part of a device, if there is one of its own."""
@@ -44,38 +48,130 @@ def read_nodes(api: Api) -> Nodes | None:
     Args:
         api: the cluster's.
     """
+    products: dict[str, None] = {}
+    resources: Counter[str] = Counter()
     try:
-        found = api.call("GET", "/api/v1/nodes")
+        for node in _listed(api, NODES):
+            products[_labels(node).get(PRODUCT, "")] = None
+            resources.update(_extended(_allocatable(node)))
     except (ApiError, FlyteError):
         return None
-    cpu = memory = 0
-    products: list[str] = []
-    resources: dict[str, int] = {}
-    accelerators: dict[str, int] = {}
-    for node in found["items"]:
-        has = (node.get("status") or {}).get("allocatable") or {}
-        labels = node["metadata"].get("labels") or {}
-        cpu += parse_cpu(has.get("cpu", "0"))
-        memory += parse_bytes(has.get("memory", "0"))
-        product = labels.get(PRODUCT)
-        if product:
-            products.append(product)
-        for name, text in has.items():
-            if "/" not in name or not text.isdigit() or not int(text):
-                continue
-            resources[name] = resources.get(name, 0) + int(text)
-            kind = _kind(name, product)
-            if kind is not None:
-                accelerators[kind] = accelerators.get(kind, 0) + int(text)
-    return Nodes(tuple(dict.fromkeys(products)), resources, Inventory(cpu, memory, accelerators))
+    return Nodes(tuple(filter(None, products)), resources)
 
 
-def _kind(resource: str, product: str | None) -> str | None:
+def read_inventory(api: Api) -> Inventory | None:
+    """Return what there is and what is free of it, ``None`` where one may not ask; blocks.
+
+    What is free is not told where one may not see the pods of all namespaces. A node that takes no
+    pods has nothing free.
+
+    Args:
+        api: the cluster's.
+    """
+    try:
+        nodes = list(_listed(api, NODES))
+    except (ApiError, FlyteError):
+        return None
+    has = {node["metadata"]["name"]: _counted(node, _allocatable(node)) for node in nodes}
+    try:
+        taken = _taken(api, {node["metadata"]["name"]: node for node in nodes})
+    except (ApiError, FlyteError):
+        return _together(has.values())
+    open_ones = (node["metadata"]["name"] for node in nodes if _takes_pods(node))
+    return _together(has.values(), _together(_less(has[name], taken[name]) for name in open_ones))
+
+
+def _listed(api: Api, path: str, **query: str) -> Iterator[dict[str, Any]]:
+    query["limit"] = PART
+    while True:
+        found = api.call("GET", path, None, **query)
+        yield from found["items"]
+        if not found["metadata"].get("continue"):
+            return
+        query["continue"] = found["metadata"]["continue"]
+
+
+def _labels(node: Mapping[str, Any]) -> Mapping[str, str]:
+    return node["metadata"].get("labels") or {}
+
+
+def _allocatable(node: Mapping[str, Any]) -> Mapping[str, str]:
+    return (node.get("status") or {}).get("allocatable") or {}
+
+
+def _takes_pods(node: Mapping[str, Any]) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return ready and not (node.get("spec") or {}).get("unschedulable")
+
+
+def _extended(resources: Mapping[str, str]) -> dict[str, int]:
+    return {
+        name: int(text)
+        for name, text in resources.items()
+        if "/" in name and text.isdigit() and int(text)
+    }
+
+
+def _counted(node: Mapping[str, Any], resources: Mapping[str, str]) -> Counter[str]:
+    """Return millicores, bytes, and accelerators of a node by type."""
+    found = Counter(
+        cpu=parse_cpu(resources.get("cpu", "0")), memory=parse_bytes(resources.get("memory", "0"))
+    )
+    for name, count in _extended(resources).items():
+        kind = _kind(name, _labels(node))
+        if kind is not None:
+            found[TYPE + kind] += count
+    return found
+
+
+def _kind(resource: str, labels: Mapping[str, str]) -> str | None:
     """Return the catalogue's word for a resource of a node, ``None`` if it is no accelerator."""
-    whole = type_of(product) if product else ""
     if resource.startswith(MIG):
-        return f"{whole}/{resource.removeprefix(MIG)}"
+        return f"{type_by_labels(labels)}/{resource.removeprefix(MIG)}"
     for family, name in RESOURCES.items():
         if resource == name:
-            return whole if family == "GPU" else family
+            return type_by_labels(labels) or ("" if family == "GPU" else family)
     return None
+
+
+def _taken(api: Api, nodes: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Counter[str]]:
+    """Return what the pods of each node ask for."""
+    taken: dict[str, Counter[str]] = {name: Counter() for name in nodes}
+    for pod in _listed(api, PODS, fieldSelector=RUNNING):
+        name = pod["spec"].get("nodeName")
+        if name in taken:
+            taken[name].update(_asked(nodes[name], pod["spec"]))
+    return taken
+
+
+def _asked(node: Mapping[str, Any], spec: Mapping[str, Any]) -> Counter[str]:
+    """Return what a pod asks for: all containers at once, or one that runs before them."""
+
+    def of(part: Mapping[str, Any]) -> Counter[str]:
+        return _counted(node, (part.get("resources") or {}).get("requests") or {})
+
+    whole, before = Counter[str](), Counter[str]()
+    for one in spec.get("initContainers") or ():
+        if one.get("restartPolicy") == "Always":
+            whole.update(of(one))
+        else:
+            before |= of(one)
+    for one in spec.get("containers") or ():
+        whole.update(of(one))
+    whole |= before
+    whole |= of(spec)  # of the pod as a whole
+    whole.update(_counted(node, spec.get("overhead") or {}))
+    return whole
+
+
+def _less(has: Counter[str], taken: Counter[str]) -> Counter[str]:
+    return Counter({name: max(0, count - taken[name]) for name, count in has.items()})
+
+
+def _together(found: Iterable[Counter[str]], free: Inventory | None = None) -> Inventory:
+    whole = Counter[str]()
+    for one in found:
+        whole.update(one)
+    kinds = {name[len(TYPE) :]: n for name, n in whole.items() if name.startswith(TYPE)}
+    return Inventory(whole["cpu"], whole["memory"], kinds, free)

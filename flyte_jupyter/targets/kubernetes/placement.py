@@ -2,28 +2,21 @@
 
 Every cloud and operator has its own label for the type of a node's accelerators. A pod names them
 all, one or the other, so the same manifest fits every cluster, and those too that are not there
-yet. What a cluster labels in another way is added in ``accelerators.json`` in the state folder, in
-the form of the file here.
+yet.
 """
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
-from flyte_jupyter.errors import TargetError
 from flyte_jupyter.spec.accelerators import RESOURCES
 from flyte_jupyter.spec.devices import Device
-from flyte_jupyter.store.folders import state_folder
-from flyte_jupyter.targets.kubernetes.nodes import PRODUCT, Nodes
+from flyte_jupyter.targets.kubernetes.labels import PRODUCT, table_of_labels
+from flyte_jupyter.targets.kubernetes.nodes import Nodes
 from flyte_jupyter.targets.nvidia import type_of
 
 __all__ = ["affinity", "labels_of", "resource_of", "tolerations"]
 
-FILE = "accelerators.json"
 GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
 GKE_TOPOLOGY = "cloud.google.com/gke-tpu-topology"
 # A part of what a type asks for serves whoever asks for the type.
@@ -77,7 +70,7 @@ def labels_of(device: Device, nodes: Nodes | None) -> dict[str, list[str]]:
     assert device.device is not None
     types = SERVED_BY.get(device.device, (device.device,))
     found: dict[str, list[str]] = {}
-    for label, table in _table().items():
+    for label, table in table_of_labels().items():
         values = [value for kind in types for value in table.get(kind, ())]
         if label == PRODUCT:
             values += [one for one in nodes.products if type_of(one) in types] if nodes else []
@@ -102,22 +95,3 @@ def _part(label: str, partition: str | None) -> list[Expression]:
 
 def _in(label: str, values: list[str]) -> Expression:
     return {"key": label, "operator": "In", "values": values}
-
-
-@functools.cache
-def _table() -> Mapping[str, Mapping[str, list[str]]]:
-    text = files(__package__).joinpath(FILE).read_text("utf-8")
-    table: dict[str, dict[str, list[str]]] = json.loads(text)
-    own = state_folder() / FILE
-    if not own.is_file():
-        return table
-    try:
-        for label, types in json.loads(own.read_text("utf-8")).items():
-            table.setdefault(label, {}).update({kind: list(types[kind]) for kind in types})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise TargetError(
-            f"{own} is no table of the labels of accelerators.",
-            evidence=[f"{type(error).__name__}: {error}"],
-            remedy='It is like {"example.com/gpu": {"A100": ["a100-sxm"]}}: label, type, values.',
-        ) from None
-    return table

@@ -60,6 +60,7 @@ class KubernetesTarget:
     shared = True
 
     def __init__(self, options: Mapping[str, Any] = {}) -> None:
+        self.tell: Callable[[str], None] = silent
         self._options = dict(options)
         self._cluster: Cluster | None = None
         self._delivery = Delivery(cache_folder(), self._options, self.cluster)
@@ -111,11 +112,24 @@ class KubernetesTarget:
         return python_of(settings.image.base)
 
     def inventory(self) -> Inventory:
-        """Return nothing: what the nodes have is for the cluster's scheduler to say.
+        """Return what the nodes have and what of it is free, nothing where one may not ask.
 
-        Whether there are queues is asked now, as what is not honoured is said at the start of a
-        run.
+        It is to be shown: who may start is for the cluster's scheduler to say.
+
+        Raises:
+            TargetError: there is no cluster.
         """
+        from flyte_jupyter.cluster.api import Api
+        from flyte_jupyter.targets.kubernetes.nodes import read_inventory
+
+        api = Api(self.cluster())
+        try:
+            return read_inventory(api) or Inventory(0, 0)
+        finally:
+            api.close()
+
+    def meet(self) -> Inventory:
+        """Find out whether there are queues: what is not honoured is said at the start of a run."""
         from flyte_jupyter.cluster.api import Api
         from flyte_jupyter.targets.kubernetes.queues import find_kueue
 
@@ -223,23 +237,26 @@ class KubernetesTarget:
         return await asyncio.shield(self._fleet)
 
     async def _open(self, say: Callable[[str], None]) -> Fleet:
-        from flyte_jupyter.targets.kubernetes.fleet import Fleet
-        from flyte_jupyter.targets.kubernetes.trust import new_trust
-
         cluster = await asyncio.to_thread(self.cluster)
-        trust = await asyncio.to_thread(new_trust)
-        options, delivery = self._options, self._delivery
-        fleet = Fleet(cluster, python_image(sys.version_info[:2]), trust, options, delivery)
+        image = python_image(sys.version_info[:2])
         try:
-            await fleet.open(say)
+            fleet = await self._opened(cluster, image, say)
         except LocalImageError as lost:
             image = await self._images.fetch(lost, say)
-            fleet = Fleet(cluster, image, await asyncio.to_thread(new_trust), options, delivery)
             try:
-                await fleet.open(say)
+                fleet = await self._opened(cluster, image, say)
             except LocalImageError as again:
                 raise unseen(again.image, again.words) from None
         self._all_queued = fleet.queued
+        return fleet
+
+    async def _opened(self, cluster: Cluster, image: str, say: Callable[[str], None]) -> Fleet:
+        from flyte_jupyter.targets.kubernetes.fleet import Fleet
+        from flyte_jupyter.targets.kubernetes.trust import new_trust
+
+        trust = await asyncio.to_thread(new_trust)
+        fleet = Fleet(cluster, image, trust, self._options, self._delivery, self.tell)
+        await fleet.open(say)
         return fleet
 
     async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:

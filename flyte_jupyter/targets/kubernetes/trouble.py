@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flyte_jupyter.cluster.connect import NotLetInError
 from flyte_jupyter.errors import FlyteError, ImageBuildError, TargetError
 from flyte_jupyter.targets.kubernetes.remedies import remedy_for
 
@@ -129,17 +130,12 @@ def refused(what: str, status: int, reason: str, sentence: str) -> FlyteError:
         reason: one word of the cluster's.
         sentence: what it says.
     """
-    if status == 401:
-        return TargetError(
-            "The cluster does not know who you are.",
-            evidence=[sentence],
-            remedy="Log in again as you do for kubectl.",
-        )
+    if status == 401 or (status == 403 and "system:anonymous" in sentence):
+        return NotLetInError(sentence)
     if "exceeded quota" in sentence:
         remedy = "Ask for less, or wait until something else has ended."
     elif status == 403:
-        remedy = "Ask for the rights: flyte-jupyter needs to create, get, list, watch and delete "
-        remedy += "pods and jobs, and to create and get pods/portforward, in this namespace."
+        remedy = "Ask for the rights to it: flyte-jupyter rbac prints what it takes."
     elif status == 404:
         remedy = "Name a namespace that exists: flyte.init(target='kubernetes', namespace=...)."
     else:

@@ -97,6 +97,10 @@ class LocalTarget:
         """Return the Python version of the image, the kernel's where the image names none."""
         return read_recipe(settings.image).python or sys.version_info[:2]
 
+    def meet(self) -> Inventory:
+        """Return what there is: the engine counts it."""
+        return self.inventory()
+
     def inventory(self) -> Inventory:
         """Return what this machine has."""
         return machine.inventory()

@@ -11,7 +11,7 @@ import pytest
 
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.spec import Device
-from flyte_jupyter.targets.kubernetes import placement
+from flyte_jupyter.targets.kubernetes import labels
 from flyte_jupyter.targets.kubernetes.nodes import Nodes
 from flyte_jupyter.targets.kubernetes.placement import affinity, labels_of, resource_of
 
@@ -20,10 +20,10 @@ from flyte_jupyter.targets.kubernetes.placement import affinity, labels_of, reso
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The user's own table, which is not there yet."""
     monkeypatch.setenv("FLYTE_JUPYTER_HOME", str(tmp_path))
-    placement._table.cache_clear()
+    labels.table_of_labels.cache_clear()
     (tmp_path / "state").mkdir()
     yield tmp_path / "state" / "accelerators.json"
-    placement._table.cache_clear()
+    labels.table_of_labels.cache_clear()
 
 
 def terms(device: Device, nodes: Nodes | None = None) -> list[Any]:

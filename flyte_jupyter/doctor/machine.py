@@ -1,4 +1,4 @@
-"""What works on this machine, found out by trying, said in plain sentences."""
+"""What this machine has: Python, and each target at a glance."""
 
 from __future__ import annotations
 
@@ -7,33 +7,14 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from flyte_jupyter.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon
 
-__all__ = ["Finding", "examine"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Args:
-        subject: what it is.
-        usable: whether it works here.
-        sentence: what was found, and what to do if it does not work.
-        details: lines for the curious.
-        is_target: whether tasks run there.
-    """
-
-    subject: str
-    usable: bool
-    sentence: str
-    details: tuple[str, ...] = ()
-    is_target: bool = False
+__all__ = ["examine", "examine_target"]
 
 
 def examine() -> Iterator[Finding]:
@@ -55,6 +36,16 @@ def examine() -> Iterator[Finding]:
                 f"this version of flyte_jupyter runs no tasks there. {finding.sentence}",
                 finding.details,
             )
+
+
+def examine_target(name: str) -> Iterator[Finding]:
+    """Yield what is found out of one target of this machine.
+
+    Args:
+        name: the target's.
+    """
+    yield _python()
+    yield _PROBES[name]()
 
 
 def _python() -> Finding:
@@ -180,17 +171,19 @@ def _of_engine(daemon: Daemon) -> Iterator[str]:
 
 
 def _kubernetes() -> Finding:
-    config = Path(os.environ.get("KUBECONFIG", "~/.kube/config").split(os.pathsep)[0]).expanduser()
-    inside = "KUBERNETES_SERVICE_HOST" in os.environ
-    if not inside and not config.is_file():
-        return Finding(
-            "kubernetes",
-            False,
-            "No cluster is configured: there is no kubeconfig; set KUBECONFIG to one.",
-            is_target=True,
-        )
-    where = "this pod's own cluster" if inside else str(config)
-    return Finding("kubernetes", True, f"A cluster is configured by {where}.", is_target=True)
+    from flyte_jupyter.cluster.connect import connect
+    from flyte_jupyter.errors import TargetError
+
+    try:
+        cluster = connect()
+    except TargetError as error:
+        words = f"{error.sentence} {error.remedy}".rstrip()
+        return Finding("kubernetes", False, words, tuple(error.evidence), is_target=True)
+    where = f"the context {cluster.context}" if cluster.context else "the cluster that this is in"
+    sentence = f"each task runs in a pod of {where}, namespace {cluster.namespace}."
+    asks = "not asked yet whether it answers and what you may do there: "
+    asks += "flyte-jupyter doctor --on kubernetes"
+    return Finding("kubernetes", True, sentence, (cluster.url, asks), is_target=True)
 
 
 _PROBES: dict[str, Callable[[], Finding]] = {
