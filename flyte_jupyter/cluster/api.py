@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from flyte_jupyter.cluster.connect import Cluster
 from flyte_jupyter.errors import TargetError
 
-__all__ = ["Api", "ApiError", "Watch"]
+__all__ = ["Api", "ApiError", "Unanswered", "Watch"]
 
 SECONDS = 30.0
 CONNECT = 10.0
@@ -31,13 +31,19 @@ class ApiError(Exception):
         status: of HTTP.
         reason: one word, such as ``Forbidden`` or ``AlreadyExists``.
         sentence: what the cluster says.
+        after: seconds after which it may be asked again, ``None`` where it does not say.
     """
 
-    def __init__(self, status: int, reason: str, sentence: str) -> None:
+    def __init__(self, status: int, reason: str, sentence: str, after: float | None = None) -> None:
         super().__init__(sentence)
         self.status = status
         self.reason = reason
         self.sentence = sentence
+        self.after = after
+
+
+class Unanswered(TargetError):
+    """The cluster does not answer a call: whether it has done what was asked is not known."""
 
 
 class Api:
@@ -136,14 +142,14 @@ class Api:
         try:
             answer = self._pool.request(method, url, **given)
         except urllib3.exceptions.HTTPError as error:
-            raise TargetError(
+            raise Unanswered(
                 f"The cluster at {self._cluster.url} does not answer.",
                 evidence=[str(error)],
                 remedy="Check that it runs and that this machine reaches it: kubectl cluster-info",
             ) from None
         try:
             if answer.status >= 400:
-                raise _refused(answer.status, answer.data)
+                raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
             yield answer
         finally:
             answer.release_conn()
@@ -186,9 +192,11 @@ class Watch:
         self._held.close()
 
 
-def _refused(status: int, data: bytes) -> ApiError:
+def _refused(status: int, data: bytes, later: str | None) -> ApiError:
+    after = float(later) if later and later.isdigit() else None
     try:
         said = json.loads(data)
-        return ApiError(status, str(said.get("reason") or ""), str(said.get("message") or ""))
+        reason, sentence = str(said.get("reason") or ""), str(said.get("message") or "")
+        return ApiError(status, reason, sentence, after)
     except (ValueError, AttributeError):
-        return ApiError(status, "", data.decode("utf-8", "replace").strip()[:500])
+        return ApiError(status, "", data.decode("utf-8", "replace").strip()[:500], after)

@@ -11,6 +11,7 @@ from flyte_jupyter.errors import (
     FlyteError,
     RuntimeSystemError,
     TaskTimeoutError,
+    WorkerLostError,
 )
 from flyte_jupyter.wire.exchange import Packed, pack
 from flyte_jupyter.wire.values import encode_exception
@@ -35,6 +36,7 @@ def failure_of(error: BaseException, *, final: bool = False) -> Failure:
         remedy=error.remedy,
         phase=phase,
         final=final,
+        lost=isinstance(error, WorkerLostError),
     )
 
 

@@ -13,19 +13,25 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from flyte_jupyter.cluster.api import Api, ApiError, Watch
+from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.cluster.connect import Cluster
-from flyte_jupyter.errors import FlyteError, TargetError
+from flyte_jupyter.diagnose.pods import POD_ENDS
+from flyte_jupyter.errors import FlyteError, TargetError, WorkerLostError
 from flyte_jupyter.images.probe import QUESTION, Probe, read_answer
 from flyte_jupyter.store.owners import owner
 from flyte_jupyter.targets.janitor import Janitor
 from flyte_jupyter.targets.kubernetes import manifest
+from flyte_jupyter.targets.kubernetes.away import Away
 from flyte_jupyter.targets.kubernetes.boot import FILES
+from flyte_jupyter.targets.kubernetes.creation import created
+from flyte_jupyter.targets.kubernetes.happenings import Happening, Happenings
 from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
+from flyte_jupyter.targets.kubernetes.listening import Listener
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
-from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
+from flyte_jupyter.targets.kubernetes.scheduling import asked_for, no_node, unschedulable
+from flyte_jupyter.targets.kubernetes.trouble import trouble, waits_for
 from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.wire.link import proof
 
@@ -52,13 +58,14 @@ while time.monotonic() < until:
 HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
 SOON = {"gracePeriodSeconds": 1}
 LEAVING = 8.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 # What a pod waits for is looked at again after so many seconds, though nothing was told.
 LOOK = 5.0
 # Clusters grow and shrink: what the nodes have is asked for again after so many seconds.
 NODES_SECONDS = 60.0
 # A hub that runs is reached within so many seconds, or there is a reason.
 REACHED = 30.0
+# A hub that is not there comes again within a moment, or its job has ended.
+HUB_LOOK = 1.0
 
 
 class Fleet:
@@ -68,6 +75,9 @@ class Fleet:
         cluster: where.
         image: of the hub.
         options: what the cluster was found by.
+
+    Attributes:
+        over: why no pod can be had of it any more, ``None`` while one can.
     """
 
     def __init__(self, cluster: Cluster, image: str, options: Mapping[str, Any]) -> None:
@@ -91,7 +101,24 @@ class Fleet:
         self._hub_changed = asyncio.Event()
         self._link = Link(cluster, self._key, self._hub_pod, self._arrived, self._hub_lost)
         self._brought: dict[str, asyncio.Task[None]] = {}
-        self._watch: Watch | None = None
+        self._hubs = 0
+        self._room = asyncio.Event()
+        self._away = Away(manifest.PATIENCE)
+        self._listener = Listener(
+            self._api,
+            self._base,
+            f"{manifest.SESSION}={self._session['name']}",
+            lambda *found: self._tell(self._listed, *found),
+            lambda *found: self._tell(self._happened, *found),
+        )
+        self._happenings = Happenings(
+            self._api,
+            cluster.namespace,
+            self._session["name"],
+            lambda name: self._tell(self._news, name),
+        )
+        self._guard: asyncio.Task[None] | None = None
+        self.over: FlyteError | None = None
         self._closed = False
 
     # the session
@@ -107,18 +134,21 @@ class Fleet:
         """
         began, said = time.monotonic(), ""
         job = manifest.hub_job(self._session["name"], self._image, self._key.hex(), owner())
-        made = await self._asked("the hub of the session", "POST", self._jobs, job)
-        self._session["uid"] = made["metadata"]["uid"]
         job_path = f"{self._jobs}/{self._session['name']}"
+        made = await self._asked("the hub of the session", self._jobs, job, say)
+        made = made or await self._call("GET", job_path)
+        self._session["uid"] = made["metadata"]["uid"]
         self._janitor = Janitor(TIDY, {"options": self._options, "job": job_path, "how": HOW})
-        threading.Thread(target=self._listen, name="flyte-kubernetes-watch", daemon=True).start()
+        for heard in (self._listener, self._happenings):
+            name = f"flyte-kubernetes-{type(heard).__name__.lower()}"
+            threading.Thread(target=heard.listen, name=name, daemon=True).start()
         self._link.begin()
         try:
             while not self._link.open.done():
                 problem = self._hub_trouble(began)
                 if problem is not None:
                     raise problem
-                why = waits_for(self._hub.get("status") or {})
+                why = waits_for(self._hub.get("status") or {}, self._hub_happening())
                 if why not in ("", said):
                     said = why
                     say(f"The hub of the session {why}")
@@ -129,7 +159,11 @@ class Fleet:
 
     def _hub_trouble(self, began: float) -> FlyteError | None:
         """Return why the hub will not be reached, ``None`` where it may."""
-        problem = trouble("The hub of the session", self._hub.get("status") or {}, began)
+        if self.over is not None:
+            return self.over
+        placed = began if (self._hub.get("spec") or {}).get("nodeName") else None
+        status = self._hub.get("status") or {}
+        problem = trouble("The hub of the session", status, placed, self._hub_happening())
         refusal = self._link.refusal
         if problem is not None or refusal is None or time.monotonic() - began < REACHED:
             return problem
@@ -142,8 +176,14 @@ class Fleet:
         )
 
     async def _hub_pod(self) -> tuple[str, str]:
-        """Return the name of the hub's pod and its address, once it runs."""
+        """Return the name of the hub's pod and its address, once it runs.
+
+        Raises:
+            FlyteError: it will not.
+        """
         while (self._hub.get("status") or {}).get("phase") != "Running":
+            if self.over is not None:
+                raise self.over
             self._hub_changed.clear()
             await self._hub_changed.wait()
         return str(self._hub["metadata"]["name"]), str(self._hub["status"]["podIP"])
@@ -182,10 +222,11 @@ class Fleet:
             [name for name, _, _ in image.blobs],
             await self._nodes(request),
         )
-        began = time.monotonic()
-        pod = await self._made(name, body)
+        hubs = self._hubs
+        pod = await self._made(name, body, waits)
+        device = "" if request.resources is None else str(request.resources.device or "")
         try:
-            stream = await self._arrival(pod, began, waits)
+            stream = await self._arrival(pod, hubs, waits, asked_for(body), device)
         except BaseException:
             pod.kill()
             raise
@@ -202,15 +243,18 @@ class Fleet:
         )
         return pod
 
-    async def _made(self, name: str, body: Mapping[str, Any]) -> Pod:
+    async def _made(self, name: str, body: Mapping[str, Any], say: Callable[[str], None]) -> Pod:
         """Return a pod that the cluster has been asked for, and is heard of from now on.
 
         Raises:
             TargetError: the cluster refuses it.
         """
-        pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
+        pod = self._pods[name] = Pod(
+            name, lambda: self._spawn(self._remove(name)), lambda: self._away.long
+        )
         try:
-            await self._asked(f"the pod {name}", "POST", self._base, body)
+            await self._asked(f"the pod {name}", self._base, body, say)
+            pod.made = time.monotonic()
         except BaseException:
             del self._pods[name]
             pod.kill()  # that nothing was heard of it does not mean that it is not there
@@ -221,6 +265,9 @@ class Fleet:
         """Return what the cluster has, for pods that ask for accelerators."""
         if request.resources is None or request.resources.device is None:
             return None
+        return await self._nodes_now()
+
+    async def _nodes_now(self) -> Nodes | None:
         if time.monotonic() - self._seen > NODES_SECONDS:
             self._has = await self._loop.run_in_executor(self._calls, read_nodes, self._api)
             self._seen = time.monotonic()
@@ -253,16 +300,16 @@ class Fleet:
         say(f"Looking for Python in {image}")
         name = f"{self._session['name']}-probe-{next(self._numbers)}"
         body = manifest.probe_pod(name, self._session, image, QUESTION)
-        began = time.monotonic()
-        pod = await self._made(name, body)
+        pod = await self._made(name, body, say)
         try:
             while not pod.ended.done():
-                problem = trouble(name, pod.status, began)
-                if problem is not None:
-                    raise problem
+                self._look_at(pod)
                 await _either(pod.ended, pod.changed)
+            self._look_at(pod)
             if pod.status.get("phase") == "Failed":
-                raise trouble(name, pod.status, began) or TargetError(f"{name} has failed.")
+                raise TargetError(f"{name} has failed.")
+            if pod.gone.done():
+                raise WorkerLostError(f"The pod {name} was removed before it had told anything.")
             text = await self._loop.run_in_executor(
                 self._calls, self._api.text, f"{self._base}/{name}/log"
             )
@@ -272,34 +319,71 @@ class Fleet:
 
     def _hub_lost(self) -> None:
         self._brought.clear()
+        self._hubs += 1
+        for pod in self._pods.values():
+            pod.changed.set()
 
-    async def _arrival(self, pod: Pod, began: float, waits: Callable[[str], None]) -> Stream:
+    async def _arrival(
+        self,
+        pod: Pod,
+        hubs: int,
+        waits: Callable[[str], None],
+        asked: Mapping[str, str],
+        device: str,
+    ) -> Stream:
         """Wait until a pod has reached the hub, however long it is queued."""
         said = ""
         while not pod.arrived.done():
+            if self._hubs != hubs or self.over is not None:
+                # it asks for one that is no more, or for what that one had
+                raise WorkerLostError(
+                    f"The hub of the session was lost before the pod {pod.label} had reached it."
+                )
             if pod.gone.done():
-                raise TargetError(f"The pod {pod.label} was removed before it began.")
-            problem = trouble(pod.label, pod.status, began)
-            if problem is not None:
-                raise problem
-            why = waits_for(pod.status)
+                raise WorkerLostError(f"The pod {pod.label} was removed before it began.")
+            self._look_at(pod)
+            why = await self._waits_for(pod, asked, device)
             if why != said:
                 said = why
                 waits(why)
             await _either(pod.arrived, pod.changed)
         return pod.arrived.result()
 
+    def _look_at(self, pod: Pod) -> None:
+        """Look whether a pod may still begin.
+
+        Raises:
+            FlyteError: it will not.
+        """
+        happening = self._happenings.of(pod.label)
+        problem = trouble(pod.label, pod.status, pod.placed, happening)
+        if problem is not None:
+            raise problem
+
+    async def _waits_for(self, pod: Pod, asked: Mapping[str, str], device: str) -> str:
+        happening = self._happenings.of(pod.label)
+        why = waits_for(pod.status, happening)
+        said = unschedulable(pod.status)
+        if said and said in why:
+            plain = no_node(said, asked, device, await self._nodes_now())
+            return why.replace(f"waits for a node: {said}", plain)
+        if not why and pod.placed is not None and self._happenings.refusal:
+            return "waits for its container; what for is in events, which may not be read here"
+        return why
+
     def _arrived(self, name: str, stream: Stream) -> None:
         pod = self._pods.get(name)
-        if pod is None or pod.arrived.done():
-            stream.close()
+        if pod is None or not pod.expected:
+            stream.close()  # nobody waits for it any more, whatever it has done meanwhile
         else:
             self._spawn(self._begun(pod, stream))
 
     async def _begun(self, pod: Pod, stream: Stream) -> None:
         await asyncio.wait([stream.begun, stream.ended], return_when=asyncio.FIRST_COMPLETED)
-        if stream.begun.done() and not pod.arrived.done():
+        if stream.begun.done() and pod.expected:
             pod.arrived.set_result(stream)
+        else:
+            stream.close()
 
     async def _remove(self, name: str) -> None:
         with contextlib.suppress(FlyteError, ApiError):
@@ -307,41 +391,28 @@ class Fleet:
 
     # what is heard
 
-    def _listen(self) -> None:
-        """Hear of the session's pods, on a thread of its own, for as long as there is a session."""
-        pause = FIRST_PAUSE
-        selector = f"{manifest.SESSION}={self._session['name']}"
-        while not self._closed:
-            try:
-                found = self._api.call("GET", self._base, labelSelector=selector)
-                self._tell(self._listed, found["items"])
-                version = found["metadata"]["resourceVersion"]
-                while not self._closed:
-                    watch = self._watch = self._api.watch(
-                        self._base, labelSelector=selector, resourceVersion=version
-                    )
-                    with contextlib.closing(watch):
-                        for event in watch:
-                            if event["type"] == "ERROR":
-                                raise ApiError(410, "Expired", "")
-                            version = event["object"]["metadata"]["resourceVersion"]
-                            self._tell(self._happened, event["type"], event["object"])
-                    pause = FIRST_PAUSE
-            except (FlyteError, ApiError, OSError):
-                time.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-
     def _tell(self, function: Callable[..., None], *args: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the engine has been closed
             self._loop.call_soon_threadsafe(function, *args)
 
-    def _listed(self, pods: list[dict[str, Any]]) -> None:
+    def _news(self, name: str) -> None:
+        if name in self._pods:
+            self._pods[name].changed.set()
+        else:
+            self._hub_changed.set()
+
+    def _hub_happening(self) -> Happening | None:
+        return self._happenings.of(str((self._hub.get("metadata") or {}).get("name")))
+
+    def _listed(self, pods: list[dict[str, Any]], asked: float) -> None:
         names = {pod["metadata"]["name"] for pod in pods}
         for one in pods:
             self._happened("ADDED", one)
         for name, pod in list(self._pods.items()):
-            if name not in names and pod.status:
+            known = pod.status or (pod.made is not None and pod.made < asked)
+            if name not in names and known:
                 self._happened("DELETED", {"metadata": {"name": name}, "status": pod.status})
+        self._watch_over_hub()
 
     def _happened(self, kind: str, found: dict[str, Any]) -> None:
         name = found["metadata"]["name"]
@@ -351,8 +422,11 @@ class Fleet:
         pod = self._pods.get(name)
         if pod is not None:
             pod.happened(kind, found)
+            if pod.ended.done():
+                self._room.set()
             if kind == "DELETED":
                 del self._pods[name]
+                self._happenings.forget(name)
 
     def _hub_happened(self, kind: str, found: dict[str, Any]) -> None:
         """Know the hub's pod; the job makes another where one is lost."""
@@ -361,16 +435,55 @@ class Fleet:
         elif self._hub.get("metadata", {}).get("uid") == found["metadata"].get("uid"):
             self._hub = {}
         self._hub_changed.set()
+        self._watch_over_hub()
+
+    def _watch_over_hub(self) -> None:
+        """Look after the hub where it does not run."""
+        runs = (self._hub.get("status") or {}).get("phase") in ("Running", "Pending")
+        if not runs and not self._closed and (self._guard is None or self._guard.done()):
+            self._guard = self._loop.create_task(self._look_after_hub())
+
+    async def _look_after_hub(self) -> None:
+        """Wait until there is a hub again, or its job has ended and there will be none."""
+        while (self._hub.get("status") or {}).get("phase") not in ("Running", "Pending"):
+            with contextlib.suppress(FlyteError):
+                try:
+                    job = await self._call("GET", f"{self._jobs}/{self._session['name']}")
+                except ApiError as error:
+                    if error.status == 404:
+                        self._end("it was removed from the namespace")
+                        return
+                else:
+                    for one in (job.get("status") or {}).get("conditions") or ():
+                        if one.get("type") in ("Complete", "Failed") and one["status"] == "True":
+                            self._end(str(one.get("message") or one["type"]))
+                            return
+            await asyncio.sleep(HUB_LOOK)
+
+    def _end(self, why: str) -> None:
+        """Take note that the session has ended in the cluster."""
+        if self._away.long:
+            end = POD_ENDS["asleep"]
+            self.over = TargetError(end.sentence.format(task="what waited"), remedy=end.remedy)
+        else:
+            self.over = WorkerLostError(
+                "The session of this kernel in the cluster has ended.",
+                evidence=[why],
+                remedy="Run it again: another session begins with that.",
+            )
+        self._hub_changed.set()
+        for pod in self._pods.values():
+            pod.orphan()
 
     # calls
 
     async def _asked(
-        self, what: str, method: str, path: str, body: Mapping[str, Any]
+        self, what: str, path: str, body: Mapping[str, Any], say: Callable[[str], None]
     ) -> dict[str, Any]:
-        try:
-            return await self._call(method, path, body, fieldValidation="Strict")
-        except ApiError as error:
-            raise refused(what, error.status, error.reason, error.sentence) from None
+        async def ask() -> dict[str, Any]:
+            return await self._call("POST", path, body, fieldValidation="Strict")
+
+        return await created(what, ask, say, self._room)
 
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str
@@ -394,8 +507,11 @@ class Fleet:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVING):
                 clean = await self._gone()
-        if self._watch is not None:
-            self._watch.close()
+        self._listener.close()
+        self._happenings.close()
+        self._away.end()
+        if self._guard is not None:
+            self._guard.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.to_thread(self._calls.shutdown)

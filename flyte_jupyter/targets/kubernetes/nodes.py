@@ -26,11 +26,13 @@ class Nodes:
         products: products of NVIDIA's that labels name.
         resources: (resource, how many all nodes together have) beside processors and memory.
         inventory: what there is, by the catalogue's words.
+        largest: the most that one node has of ``cpu`` (millicores) and ``memory`` (bytes).
     """
 
     products: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
     inventory: Inventory = field(default_factory=lambda: Inventory(0, 0))
+    largest: Mapping[str, int] = field(default_factory=dict)
 
     def cut(self, partition: str | None) -> str | None:
         """Return the resource that offers such a part of a device, if there is one of its own."""
@@ -52,11 +54,16 @@ def read_nodes(api: Api) -> Nodes | None:
     products: list[str] = []
     resources: dict[str, int] = {}
     accelerators: dict[str, int] = {}
+    largest: dict[str, int] = {}
     for node in found["items"]:
         has = (node.get("status") or {}).get("allocatable") or {}
         labels = node["metadata"].get("labels") or {}
-        cpu += parse_cpu(has.get("cpu", "0"))
-        memory += parse_bytes(has.get("memory", "0"))
+        sizes = parse_cpu(has.get("cpu", "0")), parse_bytes(has.get("memory", "0"))
+        cpu, memory = cpu + sizes[0], memory + sizes[1]
+        largest = {
+            name: max(largest.get(name, 0), size)
+            for name, size in zip(("cpu", "memory"), sizes, strict=True)
+        }
         product = labels.get(PRODUCT)
         if product:
             products.append(product)
@@ -67,7 +74,8 @@ def read_nodes(api: Api) -> Nodes | None:
             kind = _kind(name, product)
             if kind is not None:
                 accelerators[kind] = accelerators.get(kind, 0) + int(text)
-    return Nodes(tuple(dict.fromkeys(products)), resources, Inventory(cpu, memory, accelerators))
+    inventory = Inventory(cpu, memory, accelerators)
+    return Nodes(tuple(dict.fromkeys(products)), resources, inventory, largest)
 
 
 def _kind(resource: str, product: str | None) -> str | None:

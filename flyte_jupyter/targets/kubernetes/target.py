@@ -58,6 +58,7 @@ class KubernetesTarget:
         self._prepared: dict[Image | None, Prepared] = {}
         self._made: dict[str, ClusterImage] = {}
         self._fleet: asyncio.Task[Fleet] | None = None
+        self._leaving: list[asyncio.Task[None]] = []
         self._closed = False
 
     def cluster(self) -> Cluster:
@@ -150,11 +151,20 @@ class KubernetesTarget:
     async def _met(self, say: Callable[[str], None] = silent) -> Fleet:
         if self._closed:
             raise TargetError("The engine of this kernel is closed.")
-        if self._fleet is None or (
-            self._fleet.done() and (self._fleet.cancelled() or self._fleet.exception())
-        ):
+        if self._fleet is None or not self._usable(self._fleet):
             self._fleet = asyncio.get_running_loop().create_task(self._open(say))
         return await asyncio.shield(self._fleet)
+
+    def _usable(self, fleet: asyncio.Task[Fleet]) -> bool:
+        """Say whether a fleet comes, or is there and has not ended in the cluster."""
+        if not fleet.done():
+            return True
+        if fleet.cancelled() or fleet.exception() is not None:
+            return False
+        found = fleet.result()
+        if found.over is not None:
+            self._leaving.append(asyncio.get_running_loop().create_task(found.close()))
+        return found.over is None
 
     async def _open(self, say: Callable[[str], None]) -> Fleet:
         from flyte_jupyter.targets.kubernetes.fleet import Fleet
@@ -187,6 +197,7 @@ class KubernetesTarget:
     async def close(self) -> None:
         """End all pods; none is started any more."""
         self._closed = True
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         if self._fleet is None:
             return
         if not self._fleet.done():
