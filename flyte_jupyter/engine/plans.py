@@ -159,6 +159,7 @@ class Plans:
                 queue=settings.queue,
                 service_account=settings.service_account,
                 pod_template=settings.pod_template,
+                timeout=plan.max_runtime if policy is None else 0.0,
             )
         return replace(
             request,

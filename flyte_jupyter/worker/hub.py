@@ -37,6 +37,13 @@ __all__ = ["Hub", "main"]
 # Seconds for who has connected to say who it is.
 HELLO = 30.0
 BLOBS = "/tmp/blobs"
+# A machine that is silent for about half a minute is gone; what is sent to it waits no longer.
+ALIVE = (
+    ("TCP_KEEPIDLE", 10),
+    ("TCP_KEEPINTVL", 4),
+    ("TCP_KEEPCNT", 4),
+    ("TCP_USER_TIMEOUT", 30_000),
+)
 
 
 class Blob:
@@ -202,6 +209,7 @@ class Hub:
         self._count += 1
         number = self._count
         self._pods[number] = writer
+        _keep_alive(writer)
         self._tell(ARRIVED, number, name.encode())
         try:
             while True:
@@ -220,6 +228,15 @@ class Hub:
             self._room.clear()
         if self._kernel is not None:
             self._kernel.write(one)
+
+
+def _keep_alive(writer: asyncio.StreamWriter) -> None:
+    """Have a connection end whose other side is gone with its machine: that one says no word."""
+    peer: socket.socket = writer.get_extra_info("socket")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, number in ALIVE:
+        if hasattr(socket, name):
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), number)
 
 
 def main(listener: socket.socket, key: str, rooms: bytes, patience: float) -> None:

@@ -75,11 +75,11 @@ def test_a_pod_that_is_removed_again_and_again_is_told(
         for name in {pod_of(core, namespace, "worker")} - removed - {""}:
             removed.add(name)
             core.delete_namespaced_pod(name, namespace)
-        return run.done()
+        return run.done
 
     begun(run)
     until(remove)
-    with pytest.raises(flyte.errors.RuntimeSystemError, match="removed from outside|before it"):
+    with pytest.raises(flyte.errors.RuntimeSystemError, match=r"removed (from outside|before)"):
         run.result()
     assert len(said_of(run, "sentence")) == 4
 
