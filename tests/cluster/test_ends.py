@@ -26,12 +26,13 @@ def test_what_was_evicted_runs_again(book: Callable[[str], Any], core: Any, name
 
 def test_what_was_ended_from_outside_runs_again(book: Callable[[str], Any]) -> None:
     there = book("""
-        import os, signal
+        import os, signal, time
 
         @env.task
         def ends() -> int:
             if not flyte.ctx().attempt_number:
                 os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(60)
             return flyte.ctx().attempt_number
     """)
     run = flyte.run(there.ends)

@@ -99,6 +99,7 @@ class Fleet:
         self._seen = -NODES_SECONDS
         self._hub: dict[str, Any] = {}
         self._hub_changed = asyncio.Event()
+        self._never: asyncio.Future[None] = self._loop.create_future()
         self._link = Link(cluster, self._key, self._hub_pod, self._arrived, self._hub_lost)
         self._brought: dict[str, asyncio.Task[None]] = {}
         self._hubs = 0
@@ -181,12 +182,15 @@ class Fleet:
         Raises:
             FlyteError: it will not.
         """
-        while (self._hub.get("status") or {}).get("phase") != "Running":
+        while not self._hub_runs():
             if self.over is not None:
                 raise self.over
             self._hub_changed.clear()
             await self._hub_changed.wait()
         return str(self._hub["metadata"]["name"]), str(self._hub["status"]["podIP"])
+
+    def _hub_runs(self) -> bool:
+        return (self._hub.get("status") or {}).get("phase") == "Running"
 
     # workers
 
@@ -209,7 +213,17 @@ class Fleet:
             TargetError: the cluster refuses it, or it will never run.
         """
         name = f"{self._session['name']}-{next(self._numbers)}"
+        said = ""
+        while not (self._hub_runs() or self.over):
+            why = waits_for(self._hub.get("status") or {}, self._hub_happening())
+            why = f"waits for the hub of the session, which {why or 'is starting'}"
+            if why != said:
+                said = why
+                waits(why)
+            await _either(self._never, self._hub_changed)
         _, hub = await self._hub_pod()
+        if said:
+            waits("")
         for blob in image.blobs:
             await self._bring(*blob)
         body = manifest.worker_pod(
@@ -323,6 +337,12 @@ class Fleet:
         for pod in self._pods.values():
             pod.changed.set()
 
+    def _lose_streams(self) -> None:
+        """Let go of what came over a hub that is no more."""
+        self._hub_lost()
+        for pod in list(self._pods.values()):
+            pod.orphan()
+
     async def _arrival(
         self,
         pod: Pod,
@@ -434,6 +454,7 @@ class Fleet:
             self._hub = found
         elif self._hub.get("metadata", {}).get("uid") == found["metadata"].get("uid"):
             self._hub = {}
+            self._lose_streams()
         self._hub_changed.set()
         self._watch_over_hub()
 
@@ -472,8 +493,7 @@ class Fleet:
                 remedy="Run it again: another session begins with that.",
             )
         self._hub_changed.set()
-        for pod in self._pods.values():
-            pod.orphan()
+        self._lose_streams()
 
     # calls
 

@@ -1,0 +1,95 @@
+"""A node that is lost: what runs there goes on if it can, else elsewhere, and only one counts."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flyte_jupyter as flyte
+from flyte_jupyter.targets.kubernetes import manifest
+
+from .conftest import TASKS, begun, pod_of, said_of, until
+
+
+@pytest.fixture
+def kubelet(order: Callable[..., None], core: Any) -> Iterator[Callable[[str], None]]:
+    """A function that orders something of the kubelet, which runs again at the end."""
+    orders: list[str] = []
+
+    def give(what: str) -> None:
+        orders.append(what)
+        order(what, "kubelet")
+
+    yield give
+    if orders[-1] != "start":
+        give("start")
+    until(lambda: ready(core))
+
+
+def ready(core: Any) -> bool:
+    """Say whether the node is ready, and open to pods."""
+    (node,) = core.list_node().items
+    state = {one.type: one.status for one in node.status.conditions}
+    return state["Ready"] == "True" and not node.spec.taints
+
+
+def cable(pod: str, state: str) -> None:
+    """Pull the cable of a pod, or put it in again."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            named = (place / "root/etc/hostname").read_text().strip()
+        except OSError:
+            continue
+        if named == pod:
+            enter = ["nsenter", "-t", place.name, "-n"]
+            subprocess.run([*enter, "ip", "link", "set", "eth0", state], check=True)
+            return
+    pytest.skip(f"needs the processes of {pod} on this machine")
+
+
+def test_what_runs_on_a_node_that_is_not_ready_goes_on(
+    book: Callable[[str], Any],
+    kubelet: Callable[[str], None],
+    core: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(manifest, "NODE_LOST", 600)
+    there = book(TASKS)
+    run = flyte.run(there.counts, 32.0)
+    begun(run)
+    kubelet("kill")
+    until(lambda: not ready(core))
+    assert run.phase == "running"
+    assert run.result() > 100
+    assert not said_of(run, "sentence")
+
+
+def test_what_comes_back_after_its_node_was_lost_counts_no_more(
+    book: Callable[[str], Any], kubelet: Callable[[str], None], core: Any, namespace: str
+) -> None:
+    there = book("""
+        import time
+
+        @env.task
+        def which() -> int:
+            number = flyte.ctx().attempt_number
+            while not number:
+                print("the first", flush=True)
+                time.sleep(0.1)
+            return number
+    """)
+    run = flyte.run(there.which)
+    begun(run)
+    name = pod_of(core, namespace, "worker")
+    kubelet("kill")
+    cable(name, "down")
+    until(lambda: said_of(run, "sentence"))
+    cable(name, "up")
+    lines = run.logs().count("the first")
+    kubelet("start")
+    assert run.result() == 1
+    assert run.logs().count("the first") == lines
