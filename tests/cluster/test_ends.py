@@ -137,4 +137,4 @@ def test_what_was_driven_from_its_node_runs_again(book: Callable[[str], Any], co
         until(lambda: said_of(run, "sentence"))
     finally:
         core.patch_node(node, {"spec": {"taints": []}})
-    assert run.result() == 1
+    assert run.result() >= 1

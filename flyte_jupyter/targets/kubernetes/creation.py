@@ -15,7 +15,6 @@ from typing import Any
 
 from flyte_jupyter.cluster.api import ApiError, Unanswered
 from flyte_jupyter.errors import TargetError
-from flyte_jupyter.spec.quantity import parse_bytes, parse_cpu
 from flyte_jupyter.targets.kubernetes.manifest import HUB_RESOURCES
 from flyte_jupyter.targets.kubernetes.refusals import refused
 
@@ -54,7 +53,7 @@ class Quota:
         return [
             name
             for name, asked in self.requested.items()
-            if _number(name, asked) + _hub(name) > _number(name, self.limited.get(name, "0"))
+            if _number(asked) + _hub(name) > _number(self.limited.get(name, "0"))
         ]
 
     def words(self) -> str:
@@ -186,12 +185,16 @@ def _amounts(text: str) -> dict[str, str]:
     return {name.strip(): amount.strip() for name, _, amount in pairs}
 
 
-def _number(resource: str, amount: str) -> float:
-    """Return an amount in a unit in which those of one resource can be compared."""
-    try:
-        return parse_cpu(amount) if resource.endswith("cpu") else parse_bytes(amount)
-    except ValueError:
+def _number(amount: str) -> float:
+    """Return an amount of any resource, as the cluster writes it."""
+    match = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)(m|[kMGTPE]?|[KMGTPE]i)", amount)
+    if match is None:
         return 0.0
+    number, unit = float(match[1]), match[2]
+    if unit == "m":
+        return number / 1000
+    base = 1024 if unit.endswith("i") else 1000
+    return number * float(base ** ("kMGTPE".index(unit[0].replace("K", "k")) + 1 if unit else 0))
 
 
 def _hub(resource: str) -> float:
@@ -200,4 +203,4 @@ def _hub(resource: str) -> float:
         return 1.0
     kind, _, name = resource.rpartition(".")
     held = HUB_RESOURCES.get(kind or "requests", {}).get(name)
-    return 0.0 if held is None else _number(name, held)
+    return 0.0 if held is None else _number(held)

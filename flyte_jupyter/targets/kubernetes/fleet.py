@@ -103,6 +103,8 @@ class Fleet:
         self._link = Link(cluster, self._key, self._hub_pod, self._arrived, self._hub_lost)
         self._brought: dict[str, asyncio.Task[None]] = {}
         self._hubs = 0
+        self._linked = asyncio.Event()
+        self._linked.set()
         self._room = asyncio.Event()
         self._away = Away(manifest.PATIENCE)
         self._listener = Listener(
@@ -214,7 +216,7 @@ class Fleet:
         """
         name = f"{self._session['name']}-{next(self._numbers)}"
         said = ""
-        while not (self._hub_runs() or self.over):
+        while not ((self._hub_runs() and self._linked.is_set()) or self.over):
             why = waits_for(self._hub.get("status") or {}, self._hub_happening())
             why = f"waits for the hub of the session, which {why or 'is starting'}"
             if why != said:
@@ -332,14 +334,20 @@ class Fleet:
         return read_answer(text, image)
 
     def _hub_lost(self) -> None:
+        """Take note that the link leads to another hub than before."""
         self._brought.clear()
+        if not self._linked.is_set():
+            self._linked.set()  # it was known that the last one is no more
+            self._hub_changed.set()
+            return
         self._hubs += 1
         for pod in self._pods.values():
             pod.changed.set()
 
     def _lose_streams(self) -> None:
         """Let go of what came over a hub that is no more."""
-        self._hub_lost()
+        self._hubs += 1
+        self._linked.clear()
         for pod in list(self._pods.values()):
             pod.orphan()
 
@@ -394,7 +402,7 @@ class Fleet:
     def _arrived(self, name: str, stream: Stream) -> None:
         pod = self._pods.get(name)
         if pod is None or not pod.expected:
-            stream.close()  # nobody waits for it any more, whatever it has done meanwhile
+            stream.drop()  # nobody waits for it any more, whatever it has done meanwhile
         else:
             self._spawn(self._begun(pod, stream))
 
@@ -403,7 +411,7 @@ class Fleet:
         if stream.begun.done() and pod.expected:
             pod.arrived.set_result(stream)
         else:
-            stream.close()
+            stream.drop()
 
     async def _remove(self, name: str) -> None:
         with contextlib.suppress(FlyteError, ApiError):

@@ -70,6 +70,11 @@ class Stream(Attachment):
             self._errors += str(error).encode()
             self.close()
 
+    def drop(self) -> None:
+        """Close a stream that nobody has begun to speak over."""
+        self.close()
+        self.control.close()
+
     def end(self) -> None:
         """Have the hub end the stream."""
         self._link.tell(END, self._number)

@@ -96,6 +96,8 @@ class Pod:
             return
         self._killed = True
         if self._control is None:
+            if self.arrived.done():
+                self.arrived.result().drop()
             self._remove()
             return
         # the first process is quicker than the cluster, and tells what was used
