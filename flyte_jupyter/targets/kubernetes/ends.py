@@ -34,6 +34,8 @@ REASONS = {
 }
 TARGETED = ("DisruptionTarget", "TerminationTarget")
 FROM_OUTSIDE = (137, 143)
+# How a first process ends that has told nothing, as its stream had ended before its body.
+STREAM_OVER = (0, 71)
 OOM = "OOMKilled"
 # What the system does not try again: the task would end so once more.
 OWN = ("memory", "disk", "deadline")
@@ -71,6 +73,8 @@ def end_of(name: str, status: Mapping[str, Any], words: str, *, removed: bool) -
             container=container,
             lost=cause not in OWN,
         )
+    if code in STREAM_OVER:
+        return ExitRecord(code=code, cause="stream", words=words, container=container, lost=True)
     if code > 128:
         return ExitRecord(signal=code - 128, words=words, container=container)
     return ExitRecord(code=code, words=words, container=container)

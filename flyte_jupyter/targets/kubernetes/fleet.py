@@ -15,7 +15,6 @@ from typing import Any
 
 from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.cluster.connect import Cluster
-from flyte_jupyter.diagnose.pods import POD_ENDS
 from flyte_jupyter.errors import FlyteError, TargetError, WorkerLostError
 from flyte_jupyter.images.probe import QUESTION, Probe, read_answer
 from flyte_jupyter.store.owners import owner
@@ -24,14 +23,16 @@ from flyte_jupyter.targets.kubernetes import manifest
 from flyte_jupyter.targets.kubernetes.away import Away
 from flyte_jupyter.targets.kubernetes.boot import FILES
 from flyte_jupyter.targets.kubernetes.creation import created
-from flyte_jupyter.targets.kubernetes.happenings import Happening, Happenings
+from flyte_jupyter.targets.kubernetes.happenings import Happenings
+from flyte_jupyter.targets.kubernetes.hubs import HubPod
 from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.listening import Listener
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
-from flyte_jupyter.targets.kubernetes.scheduling import asked_for, no_node, unschedulable
+from flyte_jupyter.targets.kubernetes.scheduling import Asked, asked_for, no_node, unschedulable
 from flyte_jupyter.targets.kubernetes.trouble import trouble, waits_for
+from flyte_jupyter.targets.kubernetes.waiting import about, until
 from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.wire.link import proof
 
@@ -58,14 +59,10 @@ while time.monotonic() < until:
 HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
 SOON = {"gracePeriodSeconds": 1}
 LEAVING = 8.0
-# What a pod waits for is looked at again after so many seconds, though nothing was told.
-LOOK = 5.0
 # Clusters grow and shrink: what the nodes have is asked for again after so many seconds.
 NODES_SECONDS = 60.0
 # A hub that runs is reached within so many seconds, or there is a reason.
 REACHED = 30.0
-# A hub that is not there comes again within a moment, or its job has ended.
-HUB_LOOK = 1.0
 
 
 class Fleet:
@@ -75,9 +72,6 @@ class Fleet:
         cluster: where.
         image: of the hub.
         options: what the cluster was found by.
-
-    Attributes:
-        over: why no pod can be had of it any more, ``None`` while one can.
     """
 
     def __init__(self, cluster: Cluster, image: str, options: Mapping[str, Any]) -> None:
@@ -97,16 +91,12 @@ class Fleet:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._has: Nodes | None = None
         self._seen = -NODES_SECONDS
-        self._hub: dict[str, Any] = {}
-        self._hub_changed = asyncio.Event()
-        self._never: asyncio.Future[None] = self._loop.create_future()
-        self._link = Link(cluster, self._key, self._hub_pod, self._arrived, self._hub_lost)
-        self._brought: dict[str, asyncio.Task[None]] = {}
-        self._hubs = 0
-        self._linked = asyncio.Event()
-        self._linked.set()
-        self._room = asyncio.Event()
         self._away = Away(manifest.PATIENCE)
+        job = f"{self._jobs}/{self._session['name']}"
+        self._hub = HubPod(lambda: self._call("GET", job), self._away, self._lose_streams)
+        self._link = Link(cluster, self._key, self._hub.address, self._arrived, self._relinked)
+        self._brought: dict[str, asyncio.Task[None]] = {}
+        self._room = asyncio.Event()
         self._listener = Listener(
             self._api,
             self._base,
@@ -120,9 +110,11 @@ class Fleet:
             self._session["name"],
             lambda name: self._tell(self._news, name),
         )
-        self._guard: asyncio.Task[None] | None = None
-        self.over: FlyteError | None = None
-        self._closed = False
+
+    @property
+    def over(self) -> bool:
+        """Whether no pod can be had of it any more, as the session has ended in the cluster."""
+        return self._hub.over is not None
 
     # the session
 
@@ -135,7 +127,7 @@ class Fleet:
         Raises:
             TargetError: the cluster refuses, or the hub does not run there.
         """
-        began, said = time.monotonic(), ""
+        began = time.monotonic()
         job = manifest.hub_job(self._session["name"], self._image, self._key.hex(), owner())
         job_path = f"{self._jobs}/{self._session['name']}"
         made = await self._asked("the hub of the session", self._jobs, job, say)
@@ -147,26 +139,24 @@ class Fleet:
             threading.Thread(target=heard.listen, name=name, daemon=True).start()
         self._link.begin()
         try:
-            while not self._link.open.done():
-                problem = self._hub_trouble(began)
-                if problem is not None:
-                    raise problem
-                why = waits_for(self._hub.get("status") or {}, self._hub_happening())
-                if why not in ("", said):
-                    said = why
-                    say(f"The hub of the session {why}")
-                await _either(self._link.open, self._hub_changed)
+            await until(
+                self._link.open,
+                self._hub.changed,
+                lambda: self._hub_trouble(began),
+                self._hub_waits,
+                about("The hub of the session", say),
+            )
         except BaseException:
             await self.close()
             raise
 
     def _hub_trouble(self, began: float) -> FlyteError | None:
         """Return why the hub will not be reached, ``None`` where it may."""
-        if self.over is not None:
-            return self.over
-        placed = began if (self._hub.get("spec") or {}).get("nodeName") else None
-        status = self._hub.get("status") or {}
-        problem = trouble("The hub of the session", status, placed, self._hub_happening())
+        if self._hub.over is not None:
+            return self._hub.over
+        happening = self._happenings.of(self._hub.name)
+        placed = began if self._hub.placed else None
+        problem = trouble("The hub of the session", self._hub.status, placed, happening)
         refusal = self._link.refusal
         if problem is not None or refusal is None or time.monotonic() - began < REACHED:
             return problem
@@ -178,21 +168,8 @@ class Fleet:
             remedy="Check that this machine reaches the cluster: kubectl port-forward.",
         )
 
-    async def _hub_pod(self) -> tuple[str, str]:
-        """Return the name of the hub's pod and its address, once it runs.
-
-        Raises:
-            FlyteError: it will not.
-        """
-        while not self._hub_runs():
-            if self.over is not None:
-                raise self.over
-            self._hub_changed.clear()
-            await self._hub_changed.wait()
-        return str(self._hub["metadata"]["name"]), str(self._hub["status"]["podIP"])
-
-    def _hub_runs(self) -> bool:
-        return (self._hub.get("status") or {}).get("phase") == "Running"
+    def _hub_waits(self) -> str:
+        return waits_for(self._hub.status, self._happenings.of(self._hub.name))
 
     # workers
 
@@ -215,17 +192,8 @@ class Fleet:
             TargetError: the cluster refuses it, or it will never run.
         """
         name = f"{self._session['name']}-{next(self._numbers)}"
-        said = ""
-        while not ((self._hub_runs() and self._linked.is_set()) or self.over):
-            why = waits_for(self._hub.get("status") or {}, self._hub_happening())
-            why = f"waits for the hub of the session, which {why or 'is starting'}"
-            if why != said:
-                said = why
-                waits(why)
-            await _either(self._never, self._hub_changed)
-        _, hub = await self._hub_pod()
-        if said:
-            waits("")
+        await self._wait_for_hub(waits)
+        _, hub = await self._hub.address()
         for blob in image.blobs:
             await self._bring(*blob)
         body = manifest.worker_pod(
@@ -238,11 +206,10 @@ class Fleet:
             [name for name, _, _ in image.blobs],
             await self._nodes(request),
         )
-        hubs = self._hubs
+        hubs = self._hub.count
         pod = await self._made(name, body, waits)
-        device = "" if request.resources is None else str(request.resources.device or "")
         try:
-            stream = await self._arrival(pod, hubs, waits, asked_for(body), device)
+            stream = await self._arrival(pod, hubs, waits, asked_for(body, request))
         except BaseException:
             pod.kill()
             raise
@@ -258,6 +225,22 @@ class Fleet:
             },
         )
         return pod
+
+    async def _wait_for_hub(self, waits: Callable[[str], None]) -> None:
+        if self._hub.ready:
+            return
+        ready = self._loop.create_future()
+
+        def look() -> None:
+            if self._hub.ready and not ready.done():
+                ready.set_result(None)
+
+        def why() -> str:
+            look()
+            return f"waits for the hub of the session, which {self._hub_waits() or 'is starting'}"
+
+        await until(ready, self._hub.changed, lambda: None, why, waits)
+        waits("")
 
     async def _made(self, name: str, body: Mapping[str, Any], say: Callable[[str], None]) -> Pod:
         """Return a pod that the cluster has been asked for, and is heard of from now on.
@@ -281,13 +264,18 @@ class Fleet:
         """Return what the cluster has, for pods that ask for accelerators."""
         if request.resources is None or request.resources.device is None:
             return None
-        return await self._nodes_now()
-
-    async def _nodes_now(self) -> Nodes | None:
-        if time.monotonic() - self._seen > NODES_SECONDS:
-            self._has = await self._loop.run_in_executor(self._calls, read_nodes, self._api)
-            self._seen = time.monotonic()
+        if self._old_nodes():
+            await self._read_nodes()
         return self._has
+
+    def _old_nodes(self) -> bool:
+        return time.monotonic() - self._seen > NODES_SECONDS
+
+    async def _read_nodes(self, changed: asyncio.Event | None = None) -> None:
+        self._seen = time.monotonic()
+        self._has = await self._loop.run_in_executor(self._calls, read_nodes, self._api)
+        if changed is not None:
+            changed.set()
 
     async def _bring(self, name: str, folder: Path, place: str) -> None:
         """Have the hub hold what pods fetch, once."""
@@ -318,12 +306,15 @@ class Fleet:
         body = manifest.probe_pod(name, self._session, image, QUESTION)
         pod = await self._made(name, body, say)
         try:
-            while not pod.ended.done():
-                self._look_at(pod)
-                await _either(pod.ended, pod.changed)
-            self._look_at(pod)
+            await until(
+                pod.ended,
+                pod.changed,
+                lambda: self._trouble(pod),
+                lambda: self._why(pod, asked_for(body)),
+                about(name, say),
+            )
             if pod.status.get("phase") == "Failed":
-                raise TargetError(f"{name} has failed.")
+                raise self._trouble(pod) or TargetError(f"{name} has failed.")
             if pod.gone.done():
                 raise WorkerLostError(f"The pod {name} was removed before it had told anything.")
             text = await self._loop.run_in_executor(
@@ -333,68 +324,46 @@ class Fleet:
             self._spawn(self._remove(name))
         return read_answer(text, image)
 
-    def _hub_lost(self) -> None:
-        """Take note that the link leads to another hub than before."""
+    def _relinked(self) -> None:
         self._brought.clear()
-        if not self._linked.is_set():
-            self._linked.set()  # it was known that the last one is no more
-            self._hub_changed.set()
-            return
-        self._hubs += 1
+        self._hub.relinked()
         for pod in self._pods.values():
             pod.changed.set()
 
     def _lose_streams(self) -> None:
         """Let go of what came over a hub that is no more."""
-        self._hubs += 1
-        self._linked.clear()
         for pod in list(self._pods.values()):
             pod.orphan()
 
     async def _arrival(
-        self,
-        pod: Pod,
-        hubs: int,
-        waits: Callable[[str], None],
-        asked: Mapping[str, str],
-        device: str,
+        self, pod: Pod, hubs: int, waits: Callable[[str], None], asked: Asked
     ) -> Stream:
         """Wait until a pod has reached the hub, however long it is queued."""
-        said = ""
-        while not pod.arrived.done():
-            if self._hubs != hubs or self.over is not None:
+
+        def problem() -> FlyteError | None:
+            if self._hub.count != hubs or self._hub.over is not None:
                 # it asks for one that is no more, or for what that one had
-                raise WorkerLostError(
+                return WorkerLostError(
                     f"The hub of the session was lost before the pod {pod.label} had reached it."
                 )
             if pod.gone.done():
-                raise WorkerLostError(f"The pod {pod.label} was removed before it began.")
-            self._look_at(pod)
-            why = await self._waits_for(pod, asked, device)
-            if why != said:
-                said = why
-                waits(why)
-            await _either(pod.arrived, pod.changed)
+                return WorkerLostError(f"The pod {pod.label} was removed before it began.")
+            return self._trouble(pod)
+
+        await until(pod.arrived, pod.changed, problem, lambda: self._why(pod, asked), waits)
         return pod.arrived.result()
 
-    def _look_at(self, pod: Pod) -> None:
-        """Look whether a pod may still begin.
+    def _trouble(self, pod: Pod) -> FlyteError | None:
+        return trouble(pod.label, pod.status, pod.placed, self._happenings.of(pod.label))
 
-        Raises:
-            FlyteError: it will not.
-        """
-        happening = self._happenings.of(pod.label)
-        problem = trouble(pod.label, pod.status, pod.placed, happening)
-        if problem is not None:
-            raise problem
-
-    async def _waits_for(self, pod: Pod, asked: Mapping[str, str], device: str) -> str:
-        happening = self._happenings.of(pod.label)
-        why = waits_for(pod.status, happening)
+    def _why(self, pod: Pod, asked: Asked) -> str:
+        """Return what a pod waits for."""
+        why = waits_for(pod.status, self._happenings.of(pod.label))
         said = unschedulable(pod.status)
         if said and said in why:
-            plain = no_node(said, asked, device, await self._nodes_now())
-            return why.replace(f"waits for a node: {said}", plain)
+            if self._old_nodes():
+                self._spawn(self._read_nodes(pod.changed))
+            return why.replace(f"waits for a node: {said}", no_node(said, asked, self._has))
         if not why and pod.placed is not None and self._happenings.refusal:
             return "waits for its container; what for is in events, which may not be read here"
         return why
@@ -424,13 +393,8 @@ class Fleet:
             self._loop.call_soon_threadsafe(function, *args)
 
     def _news(self, name: str) -> None:
-        if name in self._pods:
-            self._pods[name].changed.set()
-        else:
-            self._hub_changed.set()
-
-    def _hub_happening(self) -> Happening | None:
-        return self._happenings.of(str((self._hub.get("metadata") or {}).get("name")))
+        changed = self._pods[name].changed if name in self._pods else self._hub.changed
+        changed.set()
 
     def _listed(self, pods: list[dict[str, Any]], asked: float) -> None:
         names = {pod["metadata"]["name"] for pod in pods}
@@ -440,12 +404,12 @@ class Fleet:
             known = pod.status or (pod.made is not None and pod.made < asked)
             if name not in names and known:
                 self._happened("DELETED", {"metadata": {"name": name}, "status": pod.status})
-        self._watch_over_hub()
+        self._hub.look_after()
 
     def _happened(self, kind: str, found: dict[str, Any]) -> None:
         name = found["metadata"]["name"]
         if (found["metadata"].get("labels") or {}).get(manifest.KIND) == "hub":
-            self._hub_happened(kind, found)
+            self._hub.happened(kind, found)
             return
         pod = self._pods.get(name)
         if pod is not None:
@@ -455,53 +419,6 @@ class Fleet:
             if kind == "DELETED":
                 del self._pods[name]
                 self._happenings.forget(name)
-
-    def _hub_happened(self, kind: str, found: dict[str, Any]) -> None:
-        """Know the hub's pod; the job makes another where one is lost."""
-        if kind != "DELETED" and not found["metadata"].get("deletionTimestamp"):
-            self._hub = found
-        elif self._hub.get("metadata", {}).get("uid") == found["metadata"].get("uid"):
-            self._hub = {}
-            self._lose_streams()
-        self._hub_changed.set()
-        self._watch_over_hub()
-
-    def _watch_over_hub(self) -> None:
-        """Look after the hub where it does not run."""
-        runs = (self._hub.get("status") or {}).get("phase") in ("Running", "Pending")
-        if not runs and not self._closed and (self._guard is None or self._guard.done()):
-            self._guard = self._loop.create_task(self._look_after_hub())
-
-    async def _look_after_hub(self) -> None:
-        """Wait until there is a hub again, or its job has ended and there will be none."""
-        while (self._hub.get("status") or {}).get("phase") not in ("Running", "Pending"):
-            with contextlib.suppress(FlyteError):
-                try:
-                    job = await self._call("GET", f"{self._jobs}/{self._session['name']}")
-                except ApiError as error:
-                    if error.status == 404:
-                        self._end("it was removed from the namespace")
-                        return
-                else:
-                    for one in (job.get("status") or {}).get("conditions") or ():
-                        if one.get("type") in ("Complete", "Failed") and one["status"] == "True":
-                            self._end(str(one.get("message") or one["type"]))
-                            return
-            await asyncio.sleep(HUB_LOOK)
-
-    def _end(self, why: str) -> None:
-        """Take note that the session has ended in the cluster."""
-        if self._away.long:
-            end = POD_ENDS["asleep"]
-            self.over = TargetError(end.sentence.format(task="what waited"), remedy=end.remedy)
-        else:
-            self.over = WorkerLostError(
-                "The session of this kernel in the cluster has ended.",
-                evidence=[why],
-                remedy="Run it again: another session begins with that.",
-            )
-        self._hub_changed.set()
-        self._lose_streams()
 
     # calls
 
@@ -527,7 +444,6 @@ class Fleet:
 
     async def close(self) -> None:
         """End the session: every pod, then the hub."""
-        self._closed = True
         await self._link.close()
         for pod in list(self._pods.values()):
             pod.leave()
@@ -538,8 +454,7 @@ class Fleet:
         self._listener.close()
         self._happenings.close()
         self._away.end()
-        if self._guard is not None:
-            self._guard.cancel()
+        self._hub.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.to_thread(self._calls.shutdown)
@@ -553,9 +468,9 @@ class Fleet:
     async def _gone(self) -> bool:
         """Remove all that there is, each of it by its name; say whether the cluster agreed."""
         places = [f"{self._base}/{name}" for name in self._pods]
-        if self._hub:
+        if self._hub.name:
             # the job's end would remove it too, whenever the cluster comes to that
-            places.append(f"{self._base}/{self._hub['metadata']['name']}")
+            places.append(f"{self._base}/{self._hub.name}")
         job = f"{self._jobs}/{self._session['name']}"
         done = [await self._removed(job, HOW)]
         done += await asyncio.gather(*(self._removed(place, SOON) for place in places))
@@ -570,11 +485,3 @@ class Fleet:
         except FlyteError:
             return False
         return True
-
-
-async def _either(done: asyncio.Future[Any], changed: asyncio.Event) -> None:
-    """Wait until something is done or has changed, or for a moment."""
-    waiting: asyncio.Future[Any] = asyncio.ensure_future(changed.wait())
-    await asyncio.wait([done, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=LOOK)
-    waiting.cancel()
-    changed.clear()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flyte_jupyter.spec.quantity import format_bytes, format_cpu, parse_bytes, parse_cpu
 from flyte_jupyter.targets.kubernetes.nodes import Nodes
+from flyte_jupyter.targets.protocol import StartRequest
 
-__all__ = ["asked_for", "no_node", "unschedulable"]
+__all__ = ["Asked", "asked_for", "no_node", "unschedulable"]
 
 NOT_READY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
@@ -23,30 +25,42 @@ def unschedulable(status: Mapping[str, Any]) -> str:
     return ""
 
 
-def asked_for(pod: Mapping[str, Any]) -> dict[str, str]:
-    """Return how much the containers of a pod ask for together, by resource.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a pod asks of a node.
+
+    Args:
+        amounts: by resource, of all its containers together.
+        device: the type of accelerator, ``""`` for any or none.
+    """
+
+    amounts: Mapping[str, str]
+    device: str = ""
+
+
+def asked_for(pod: Mapping[str, Any], request: StartRequest | None = None) -> Asked:
+    """Return what a pod asks of a node.
 
     Args:
         pod: its manifest.
+        request: what that was made of.
     """
     found: dict[str, str] = {}
     for container in pod["spec"]["containers"]:
         resources = container.get("resources") or {}
-        for name, amount in {
-            **(resources.get("limits") or {}),
-            **(resources.get("requests") or {}),
-        }.items():
-            found[name] = str(amount) if name not in found else f"{found[name]} + {amount}"
-    return found
+        amounts = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+        for name, amount in amounts.items():
+            found[name] = f"{found[name]} + {amount}" if name in found else str(amount)
+    device = None if request is None or request.resources is None else request.resources.device
+    return Asked(found, "" if device is None else device.device or "")
 
 
-def no_node(said: str, asked: Mapping[str, str], device: str, nodes: Nodes | None) -> str:
+def no_node(said: str, asked: Asked, nodes: Nodes | None) -> str:
     """Return why no node takes a pod, in plain words.
 
     Args:
         said: the scheduler's words.
-        asked: what the pod asks for, by resource.
-        device: the type of accelerator that it asks for, ``""`` for any or none.
+        asked: what the pod asks for.
         nodes: what the cluster has, ``None`` where one may not ask.
     """
     # what follows is about pods that could make room, and is worded anew in every version
@@ -55,14 +69,18 @@ def no_node(said: str, asked: Mapping[str, str], device: str, nodes: Nodes | Non
     if match is None:
         return f"waits for a node: {said}"
     number, reasons = int(match[1]), match[2]
-    about = [row(found, asked, device) for pattern, row in ROWS if (found := pattern(reasons))]
+    about = [
+        row(found, asked.amounts, asked.device)
+        for pattern, row in ROWS
+        if (found := pattern(reasons))
+    ]
     short = list(INSUFFICIENT.findall(reasons))
     if not about:
         return f"waits for a node: {head}"
     words = f"waits for a node: {', '.join(about)}"
     if not number:
         return f"{words}: the cluster has no nodes"
-    offers = _offers(short, device, nodes)
+    offers = _offers(short, asked.device, nodes)
     return f"{words}{f'; {offers}' if offers else ''} ({reasons})"
 
 

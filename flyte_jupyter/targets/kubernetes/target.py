@@ -162,9 +162,9 @@ class KubernetesTarget:
         if fleet.cancelled() or fleet.exception() is not None:
             return False
         found = fleet.result()
-        if found.over is not None:
+        if found.over:
             self._leaving.append(asyncio.get_running_loop().create_task(found.close()))
-        return found.over is None
+        return not found.over
 
     async def _open(self, say: Callable[[str], None]) -> Fleet:
         from flyte_jupyter.targets.kubernetes.fleet import Fleet
