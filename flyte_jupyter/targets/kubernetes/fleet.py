@@ -8,12 +8,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from flyte_jupyter.cluster.api import Api, ApiError
+from flyte_jupyter.cluster.api import Api
 from flyte_jupyter.cluster.connect import Cluster
 from flyte_jupyter.errors import FlyteError, TargetError, WorkerLostError
 from flyte_jupyter.images.probe import QUESTION, Probe, read_answer
@@ -22,15 +21,16 @@ from flyte_jupyter.targets.janitor import Janitor
 from flyte_jupyter.targets.kubernetes import manifest
 from flyte_jupyter.targets.kubernetes.away import Away
 from flyte_jupyter.targets.kubernetes.boot import FILES
-from flyte_jupyter.targets.kubernetes.creation import created
+from flyte_jupyter.targets.kubernetes.calls import Calls
 from flyte_jupyter.targets.kubernetes.happenings import Happenings
 from flyte_jupyter.targets.kubernetes.hubs import HubPod
 from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.listening import Listener
-from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
+from flyte_jupyter.targets.kubernetes.outlook import Outlook
 from flyte_jupyter.targets.kubernetes.pod import Pod
-from flyte_jupyter.targets.kubernetes.scheduling import Asked, asked_for, no_node, unschedulable
+from flyte_jupyter.targets.kubernetes.scheduling import Asked, asked_for
+from flyte_jupyter.targets.kubernetes.tidying import TIDY
 from flyte_jupyter.targets.kubernetes.trouble import trouble, waits_for
 from flyte_jupyter.targets.kubernetes.waiting import about, until
 from flyte_jupyter.targets.protocol import StartRequest
@@ -39,28 +39,9 @@ from flyte_jupyter.wire.link import proof
 __all__ = ["Fleet"]
 
 SCRATCH = "/tmp/task"
-AT_ONCE = 8
-# Removes the session of a killed kernel sooner than the cluster would.
-TIDY = """\
-from flyte_jupyter.cluster.api import Api, ApiError
-from flyte_jupyter.cluster.connect import connect
-
-until = time.monotonic() + 60
-while time.monotonic() < until:
-    try:
-        Api(connect(told["options"])).call("DELETE", told["job"], told["how"])
-    except ApiError as error:
-        if error.status < 500:
-            break
-    except Exception:
-        pass  # the cluster may be away for a moment, and nobody is there to be told
-    time.sleep(1)
-"""
 HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
 SOON = {"gracePeriodSeconds": 1}
 LEAVING = 8.0
-# Clusters grow and shrink: what the nodes have is asked for again after so many seconds.
-NODES_SECONDS = 60.0
 # A hub that runs is reached within so many seconds, or there is a reason.
 REACHED = 30.0
 
@@ -81,7 +62,7 @@ class Fleet:
         self._cluster = cluster
         self._image = image
         self._api = Api(cluster)
-        self._calls = ThreadPoolExecutor(AT_ONCE, "flyte-kubernetes")
+        self._calls = Calls(self._api)
         self._key = secrets.token_bytes(32)
         self._session = {"name": f"flyte-{secrets.token_hex(4)}", "uid": ""}
         self._base = f"/api/v1/namespaces/{cluster.namespace}/pods"
@@ -89,14 +70,13 @@ class Fleet:
         self._pods: dict[str, Pod] = {}
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._has: Nodes | None = None
-        self._seen = -NODES_SECONDS
         self._away = Away(manifest.PATIENCE)
-        job = f"{self._jobs}/{self._session['name']}"
-        self._hub = HubPod(lambda: self._call("GET", job), self._away, self._lose_streams)
+        self._job = f"{self._jobs}/{self._session['name']}"
+        self._hub = HubPod(
+            lambda: self._calls.call("GET", self._job), self._away, self._lose_streams
+        )
         self._link = Link(cluster, self._key, self._hub.address, self._arrived, self._relinked)
         self._brought: dict[str, asyncio.Task[None]] = {}
-        self._room = asyncio.Event()
         self._listener = Listener(
             self._api,
             self._base,
@@ -110,6 +90,7 @@ class Fleet:
             self._session["name"],
             lambda name: self._tell(self._news, name),
         )
+        self._outlook = Outlook(self._api, self._calls, self._happenings)
 
     @property
     def over(self) -> bool:
@@ -129,11 +110,10 @@ class Fleet:
         """
         began = time.monotonic()
         job = manifest.hub_job(self._session["name"], self._image, self._key.hex(), owner())
-        job_path = f"{self._jobs}/{self._session['name']}"
-        made = await self._asked("the hub of the session", self._jobs, job, say)
-        made = made or await self._call("GET", job_path)
+        made = await self._calls.make("the hub of the session", self._jobs, job, say)
+        made = made or await self._calls.call("GET", self._job)
         self._session["uid"] = made["metadata"]["uid"]
-        self._janitor = Janitor(TIDY, {"options": self._options, "job": job_path, "how": HOW})
+        self._janitor = Janitor(TIDY, {"options": self._options, "job": self._job, "how": HOW})
         for heard in (self._listener, self._happenings):
             name = f"flyte-kubernetes-{type(heard).__name__.lower()}"
             threading.Thread(target=heard.listen, name=name, daemon=True).start()
@@ -204,7 +184,7 @@ class Fleet:
             proof(self._key, "pod", name),
             request,
             [name for name, _, _ in image.blobs],
-            await self._nodes(request),
+            await self._outlook.nodes() if _wants_device(request) else None,
         )
         hubs = self._hub.count
         pod = await self._made(name, body, waits)
@@ -249,33 +229,18 @@ class Fleet:
             TargetError: the cluster refuses it.
         """
         pod = self._pods[name] = Pod(
-            name, lambda: self._spawn(self._remove(name)), lambda: self._away.long
+            name,
+            lambda: self._spawn(self._calls.remove(f"{self._base}/{name}", SOON)),
+            lambda: self._away.long,
         )
         try:
-            await self._asked(f"the pod {name}", self._base, body, say)
+            await self._calls.make(f"the pod {name}", self._base, body, say)
             pod.made = time.monotonic()
         except BaseException:
             del self._pods[name]
             pod.kill()  # that nothing was heard of it does not mean that it is not there
             raise
         return pod
-
-    async def _nodes(self, request: StartRequest) -> Nodes | None:
-        """Return what the cluster has, for pods that ask for accelerators."""
-        if request.resources is None or request.resources.device is None:
-            return None
-        if self._old_nodes():
-            await self._read_nodes()
-        return self._has
-
-    def _old_nodes(self) -> bool:
-        return time.monotonic() - self._seen > NODES_SECONDS
-
-    async def _read_nodes(self, changed: asyncio.Event | None = None) -> None:
-        self._seen = time.monotonic()
-        self._has = await self._loop.run_in_executor(self._calls, read_nodes, self._api)
-        if changed is not None:
-            changed.set()
 
     async def _bring(self, name: str, folder: Path, place: str) -> None:
         """Have the hub hold what pods fetch, once."""
@@ -309,19 +274,17 @@ class Fleet:
             await until(
                 pod.ended,
                 pod.changed,
-                lambda: self._trouble(pod),
-                lambda: self._why(pod, asked_for(body)),
+                lambda: self._outlook.trouble(pod),
+                lambda: self._outlook.why(pod, asked_for(body)),
                 about(name, say),
             )
             if pod.status.get("phase") == "Failed":
-                raise self._trouble(pod) or TargetError(f"{name} has failed.")
+                raise self._outlook.trouble(pod) or TargetError(f"{name} has failed.")
             if pod.gone.done():
                 raise WorkerLostError(f"The pod {name} was removed before it had told anything.")
-            text = await self._loop.run_in_executor(
-                self._calls, self._api.text, f"{self._base}/{name}/log"
-            )
+            text = await self._calls.run(self._api.text, f"{self._base}/{name}/log")
         finally:
-            self._spawn(self._remove(name))
+            self._spawn(self._calls.remove(f"{self._base}/{name}", SOON))
         return read_answer(text, image)
 
     def _relinked(self) -> None:
@@ -348,25 +311,10 @@ class Fleet:
                 )
             if pod.gone.done():
                 return WorkerLostError(f"The pod {pod.label} was removed before it began.")
-            return self._trouble(pod)
+            return self._outlook.trouble(pod)
 
-        await until(pod.arrived, pod.changed, problem, lambda: self._why(pod, asked), waits)
+        await until(pod.arrived, pod.changed, problem, lambda: self._outlook.why(pod, asked), waits)
         return pod.arrived.result()
-
-    def _trouble(self, pod: Pod) -> FlyteError | None:
-        return trouble(pod.label, pod.status, pod.placed, self._happenings.of(pod.label))
-
-    def _why(self, pod: Pod, asked: Asked) -> str:
-        """Return what a pod waits for."""
-        why = waits_for(pod.status, self._happenings.of(pod.label))
-        said = unschedulable(pod.status)
-        if said and said in why:
-            if self._old_nodes():
-                self._spawn(self._read_nodes(pod.changed))
-            return why.replace(f"waits for a node: {said}", no_node(said, asked, self._has))
-        if not why and pod.placed is not None and self._happenings.refusal:
-            return "waits for its container; what for is in events, which may not be read here"
-        return why
 
     def _arrived(self, name: str, stream: Stream) -> None:
         pod = self._pods.get(name)
@@ -381,10 +329,6 @@ class Fleet:
             pod.arrived.set_result(stream)
         else:
             stream.drop()
-
-    async def _remove(self, name: str) -> None:
-        with contextlib.suppress(FlyteError, ApiError):
-            await self._call("DELETE", f"{self._base}/{name}", gracePeriodSeconds="1")
 
     # what is heard
 
@@ -415,27 +359,12 @@ class Fleet:
         if pod is not None:
             pod.happened(kind, found)
             if pod.ended.done():
-                self._room.set()
+                self._calls.room.set()
             if kind == "DELETED":
                 del self._pods[name]
                 self._happenings.forget(name)
 
     # calls
-
-    async def _asked(
-        self, what: str, path: str, body: Mapping[str, Any], say: Callable[[str], None]
-    ) -> dict[str, Any]:
-        async def ask() -> dict[str, Any]:
-            return await self._call("POST", path, body, fieldValidation="Strict")
-
-        return await created(what, ask, say, self._room)
-
-    async def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str
-    ) -> dict[str, Any]:
-        return await self._loop.run_in_executor(
-            self._calls, lambda: self._api.call(method, path, body, **query)
-        )
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -453,11 +382,12 @@ class Fleet:
                 clean = await self._gone()
         self._listener.close()
         self._happenings.close()
+        self._outlook.close()
         self._away.end()
         self._hub.close()
         for task in self._tasks:
             task.cancel()
-        await asyncio.to_thread(self._calls.shutdown)
+        await self._calls.close()
         if self._janitor is not None and clean:
             await asyncio.to_thread(self._janitor.dismiss, True)
         elif self._janitor is not None:
@@ -471,17 +401,10 @@ class Fleet:
         if self._hub.name:
             # the job's end would remove it too, whenever the cluster comes to that
             places.append(f"{self._base}/{self._hub.name}")
-        job = f"{self._jobs}/{self._session['name']}"
-        done = [await self._removed(job, HOW)]
-        done += await asyncio.gather(*(self._removed(place, SOON) for place in places))
+        done = [await self._calls.remove(self._job, HOW)]
+        done += await asyncio.gather(*(self._calls.remove(place, SOON) for place in places))
         return all(done)
 
-    async def _removed(self, place: str, how: Mapping[str, Any]) -> bool:
-        """Have something removed; say whether it is, or was not there."""
-        try:
-            await self._call("DELETE", place, how)
-        except ApiError as error:
-            return error.status == 404
-        except FlyteError:
-            return False
-        return True
+
+def _wants_device(request: StartRequest) -> bool:
+    return request.resources is not None and request.resources.device is not None
