@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,30 +19,6 @@ IMAGE = "python:3.11-slim"
 LIMIT = 90
 PROGRAM = Path(__file__).parent.parent.parent / ".ci" / "cluster.py"
 HOW = "export KUBECONFIG=$(python .ci/cluster.py up)"
-# what something is done to while it runs: the first attempt of `lasts` does not end by itself
-TASKS = """
-    import os, time
-
-    @env.task
-    def counts(seconds: float) -> int:
-        begun, lines = time.monotonic(), 0
-        while time.monotonic() - begun < seconds:
-            print("line", lines, flush=True)
-            lines += 1
-            time.sleep(0.05)
-        return lines
-
-    @env.task
-    def fine() -> int:
-        return 1
-
-    @env.task
-    def lasts() -> int:
-        print("begun", flush=True)
-        if not flyte.ctx().attempt_number:
-            time.sleep(600)
-        return flyte.ctx().attempt_number
-"""
 
 
 @pytest.fixture(scope="session")
@@ -195,25 +170,3 @@ def until(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < limit, f"not within {LIMIT} s"
         time.sleep(0.05)
-
-
-def begun(run: Any) -> None:
-    """Wait until a run has printed something."""
-    printed = threading.Event()
-    run.subscribe(lambda event: event.kind in ("log", "end") and printed.set())
-    assert printed.wait(LIMIT)
-    assert run.phase == "running"
-
-
-def said_of(run: Any, what: str) -> list[str]:
-    """Return what the events of a run have said: ``why`` it waits, or ``sentence`` of errors."""
-    return [event.data[what] for event in run.events() if event.data.get(what)]
-
-
-def pod_of(core: Any, namespace: str, kind: str) -> str:
-    """Return the name of the first pod of a kind that runs and is to stay, ``""`` for none."""
-    found = core.list_namespaced_pod(namespace, label_selector=f"flyte-jupyter/kind={kind}").items
-    for pod in sorted(found, key=lambda pod: pod.metadata.creation_timestamp):
-        if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp:
-            return str(pod.metadata.name)
-    return ""

@@ -10,7 +10,8 @@ import pytest
 import flyte_jupyter as flyte
 from flyte_jupyter.targets.kubernetes import manifest
 
-from .conftest import IMAGE, TASKS, begun, pod_of, said_of, until
+from .conftest import IMAGE, until
+from .faulting import TASKS, begun, pod_of, said_of
 
 
 def test_what_was_evicted_runs_again(book: Callable[[str], Any], core: Any, namespace: str) -> None:

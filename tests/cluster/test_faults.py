@@ -9,7 +9,8 @@ import pytest
 
 import flyte_jupyter as flyte
 
-from .conftest import TASKS, begun, pod_of, said_of, until
+from .conftest import until
+from .faulting import KERNEL, TASKS, begun, pod_of, said_of
 
 
 def test_a_run_outlives_the_loss_of_the_api_server(
@@ -99,27 +100,6 @@ def test_when_its_namespace_is_deleted_a_run_says_so(
     with pytest.raises(flyte.errors.TargetError, match=told):
         flyte.run(there.fine).result()
     flyte.shut_down()
-
-
-KERNEL = """
-    import time
-    from flyte_jupyter.targets.kubernetes import fleet, manifest
-
-    {work}
-    manifest.PATIENCE = {patience}
-    manifest.LEFT = 1
-
-    @env.task
-    def sleeps():
-        print("here", flush=True)
-        time.sleep(600)
-
-    if __name__ == "__main__":
-        flyte.init(target="kubernetes", namespace="{namespace}")
-        run = flyte.run(sleeps)
-        run.subscribe(lambda event: event.kind == "log" and print("begun", flush=True))
-        run.wait()
-"""
 
 
 @pytest.mark.parametrize("janitor", [True, False])

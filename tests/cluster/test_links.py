@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,78 +18,13 @@ from flyte_jupyter.cluster.connect import connect
 from flyte_jupyter.targets.kubernetes.listening import Listener
 
 from .conftest import until
-
-
-class Proxy:
-    """Stands between the kernel and the API server, and cuts what goes through it.
-
-    Args:
-        server: host and port.
-    """
-
-    def __init__(self, server: tuple[str, int]) -> None:
-        self._server = server
-        self._held: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.carried = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._server)
-            self._held += [near, far]
-            for pair in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=pair, daemon=True).start()
-
-    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while data := source.recv(1 << 16):
-                sink.sendall(data)
-                self.carried += len(data)
-        except OSError:
-            pass
-        for one in (source, sink):
-            one.close()
-
-    def cut(self) -> None:
-        """Cut all connections that there are."""
-        held, self._held = self._held, []
-        for one in held:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                one.close()
-
-    def close(self) -> None:
-        """Take no more, and cut what there is."""
-        self._listener.close()
-        self.cut()
+from .faulting import SLEEPER, Proxy, proxied
 
 
 @pytest.fixture
 def proxy(core: Any, tmp_path: Path) -> Iterator[tuple[Proxy, Path]]:
     """A proxy before the API server, and a kubeconfig that goes through it."""
-    import os
-    from urllib.parse import urlsplit
-
-    import yaml
-
-    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
-    (cluster,) = config["clusters"]
-    url = urlsplit(cluster["cluster"]["server"])
-    assert url.hostname
-    between = Proxy((url.hostname, url.port or 443))
-    cluster["cluster"] |= {
-        "server": f"https://127.0.0.1:{between.port}",
-        "tls-server-name": url.hostname,
-    }
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
+    between, path = proxied(tmp_path)
     yield between, path
     between.close()
 
@@ -162,35 +96,6 @@ def test_a_watch_that_has_expired_is_begun_anew(
     until(lambda: name in heard)
     listener.close()
     core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
-
-
-SLEEPER = """
-    import time
-    from flyte_jupyter.targets.kubernetes import fleet, link, manifest
-
-    fleet.TIDY = ''
-    link.PULSE_SECONDS = 1.0
-    manifest.PATIENCE = {patience}
-    manifest.LEFT = 1
-
-    @env.task
-    def counts() -> int:
-        for number in range({seconds} * 10):
-            print("line", number, flush=True)
-            time.sleep(0.1)
-        return number
-
-    if __name__ == "__main__":
-        flyte.init(target="kubernetes", namespace="{namespace}")
-        run = flyte.run(counts)
-        begun = lambda event: event.kind == "log" and event.data["text"].startswith("line 0")
-        run.subscribe(lambda event: begun(event) and print("begun", flush=True))
-        try:
-            print(run.result(), run.logs().count("line"))
-        except flyte.errors.FlyteError as error:
-            print(error.sentence)
-        flyte.shut_down()
-"""
 
 
 def test_a_kernel_that_sleeps_for_a_while_goes_on(

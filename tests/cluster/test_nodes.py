@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flyte_jupyter as flyte
 
-from .conftest import TASKS, begun, pod_of, said_of, until
+from .conftest import until
+from .faulting import TASKS, begun, pod_of, pull_the_cable, ready, said_of
 
 
 @pytest.fixture
@@ -27,27 +26,6 @@ def kubelet(order: Callable[..., None], core: Any) -> Iterator[Callable[[str], N
     if orders[-1] != "start":
         give("start")
     until(lambda: ready(core))
-
-
-def ready(core: Any) -> bool:
-    """Say whether the node is ready, and open to pods."""
-    (node,) = core.list_node().items
-    state = {one.type: one.status for one in node.status.conditions}
-    return state["Ready"] == "True" and not node.spec.taints
-
-
-def pull_the_cable(pod: str) -> None:
-    """Cut a pod off, without a word to those that it speaks with."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            named = (place / "root/etc/hostname").read_text().strip()
-        except OSError:
-            continue
-        if named == pod:
-            enter = ["nsenter", "-t", place.name, "-n"]
-            subprocess.run([*enter, "ip", "link", "set", "eth0", "down"], check=True)
-            return
-    pytest.skip(f"needs the processes of {pod} on this machine")
 
 
 def test_what_runs_on_a_node_that_is_not_ready_goes_on(

@@ -10,7 +10,8 @@ import pytest
 import flyte_jupyter as flyte
 from flyte_jupyter.targets.kubernetes import trouble
 
-from .conftest import TASKS, said_of, until
+from .conftest import until
+from .faulting import TASKS, said_of
 
 
 @pytest.fixture
