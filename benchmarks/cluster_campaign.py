@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import linecache
 import os
 import signal
 import statistics
@@ -28,8 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT)]
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import flyte_jupyter as flyte
 from flyte_jupyter.targets.kubernetes import manifest
@@ -45,6 +45,17 @@ from tests.cluster.faulting import (
     said_of,
 )
 
+ROOT = Path(__file__).parent.parent
+HEADS = ("fault", "has to", "right", "took", "at worst", "until empty", "at worst", "stated")
+    "fault",
+    "has to",
+    "right",
+    "took, median",
+    "worst",
+    "until it is empty, median",
+    "worst",
+    "stated",
+]
 # seconds after the end of a session until nothing of it is left, and after a kernel's death
 LEFT_BY_A_SESSION = 10.0
 LEFT_WITH_A_JANITOR = 15.0
@@ -103,8 +114,6 @@ class Stage:
         sys.modules["__main__"] = module
         for number, source in enumerate((TASKS, DOUBLES)):
             text, name = textwrap.dedent(source), f"<cell {number}>"
-            import linecache
-
             linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
             exec(compile(text, name, "exec", dont_inherit=True), module.__dict__)
         return module
@@ -390,30 +399,15 @@ def once(fault: Fault, stage: Stage, row: Row) -> str:
 
 def table(rows: dict[Fault, Row], rounds: int) -> str:
     """Return what came of the faults as Markdown."""
-    heads = (
-        "fault",
-        "has to",
-        "right",
-        "took, median",
-        "worst",
-        "empty, median",
-        "worst",
-        "stated",
-    )
-    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---" for _ in heads) + " |"]
+    lines = ["| " + " | ".join(row) + " |" for row in (HEADS, ("---",) * len(HEADS))]
     for fault, row in rows.items():
         times = [
             f"{value:.1f} s"
             for series in (row.took, row.emptied)
             for value in (statistics.median(series), max(series))
         ]
-        cells = (
-            fault.name,
-            fault.outcome,
-            f"{row.right} of {rounds}",
-            *times,
-            f"{fault.stated:g} s",
-        )
+        often = f"{row.right} of {rounds}"
+        cells = (fault.name, fault.outcome, often, *times, f"{fault.stated:g} s")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -442,7 +436,7 @@ def main(words: list[str]) -> int:
     print("# Faults in a cluster\n")
     python = sys.version.split()[0]
     print(f"Kubernetes {version}, one node, Python {python}, {rounds} rounds. ", end="")
-    print("Made by `python benchmarks/cluster_campaign.py`.\n")
+    print("Made by `python benchmarks/cluster_campaign.py`. Times are medians.\n")
     print(table(rows, rounds))
     return 1 if wrong else 0
 

@@ -72,13 +72,29 @@ def test_a_volume_that_is_not_there_is_said_and_then_an_error(
     assert "FailedMount" in caught.value.evidence[0]
 
 
+@pytest.fixture
+def runtime(core: Any) -> Iterator[str]:
+    """A way to run containers that the cluster knows, and no node has."""
+    from kubernetes import client
+
+    classes = client.NodeV1Api(core.api_client)
+    name = "flyte-jupyter-test-nowhere"
+    try:
+        classes.create_runtime_class({"metadata": {"name": name}, "handler": "nowhere"})
+    except client.ApiException as error:
+        pytest.skip(f"needs the right to make runtime classes: {error.reason}")
+    yield name
+    classes.delete_runtime_class(name)
+
+
 def test_a_node_that_cannot_begin_a_pod_is_said_and_then_an_error(
-    book: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    runtime: str, book: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trouble, "NODE_GRACE", 3.0)
     there = book(TASKS)
-    run = flyte.run(with_pod(there.fine, runtimeClassName="nowhere"))
-    with pytest.raises(flyte.errors.TargetError, match="cannot give it a network"):
+    run = flyte.run(with_pod(there.fine, runtimeClassName=runtime))
+    hears(run, "waits for its node to begin it", "nowhere")
+    with pytest.raises(flyte.errors.TargetError, match="cannot begin it"):
         run.result()
 
 

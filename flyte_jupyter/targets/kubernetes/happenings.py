@@ -18,7 +18,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 # What an event says a pod waits for; what it does not say is in its message.
 WORDS: Mapping[str, str] = {
     "FailedAttachVolume": "waits for a volume",
-    "FailedCreatePodSandBox": "waits for its network",
+    "FailedCreatePodSandBox": "waits for its node to begin it",
     "FailedMapVolume": "waits for a volume",
     "FailedMount": "waits for a volume",
     "Nominated": "waits for a node that the cluster adds",

@@ -57,6 +57,12 @@ ROWS: tuple[Row, ...] = (
     ),
     (
         403,
+        r'RuntimeClass "([^"]+)" not found',
+        "The cluster has no runtime class {1}.",
+        "Change runtimeClassName in pod_template=: kubectl get runtimeclasses shows them.",
+    ),
+    (
+        403,
         r"no PriorityClass with name (\S+) was found",
         "The cluster has no priority class {1}.",
         "Change priorityClassName in pod_template=: kubectl get priorityclasses shows them.",

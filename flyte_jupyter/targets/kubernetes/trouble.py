@@ -57,7 +57,7 @@ CONFIG_ROWS = (
 NODE_GRACE = 120.0
 NODE_TROUBLES = {
     "FailedAttachVolume": "A volume of {pod} cannot be attached to its node.",
-    "FailedCreatePodSandBox": "The node of {pod} cannot give it a network.",
+    "FailedCreatePodSandBox": "The node that {pod} was given to cannot begin it.",
     "FailedMapVolume": "A volume of {pod} cannot be attached to its node.",
     "FailedMount": "A volume of {pod} cannot be mounted.",
 }
