@@ -47,15 +47,6 @@ from tests.cluster.faulting import (
 
 ROOT = Path(__file__).parent.parent
 HEADS = ("fault", "has to", "right", "took", "at worst", "until empty", "at worst", "stated")
-    "fault",
-    "has to",
-    "right",
-    "took, median",
-    "worst",
-    "until it is empty, median",
-    "worst",
-    "stated",
-]
 # seconds after the end of a session until nothing of it is left, and after a kernel's death
 LEFT_BY_A_SESSION = 10.0
 LEFT_WITH_A_JANITOR = 15.0
