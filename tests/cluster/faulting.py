@@ -199,3 +199,12 @@ def proxied(folder: Path) -> tuple[Proxy, Path]:
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(config))
     return between, path
+
+
+def with_token(folder: Path, token: str) -> str:
+    """Return the path of a kubeconfig that knows its user by a token."""
+    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    config["users"][0]["user"] = {"token": token}
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return str(path)

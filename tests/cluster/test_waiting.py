@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import flyte_jupyter as flyte
 from flyte_jupyter.targets.kubernetes import trouble
 
 from .conftest import until
-from .faulting import TASKS, said_of
+from .faulting import TASKS, said_of, with_token
+
+KINDS = ["pods", "pods/log", "pods/portforward", "jobs", "secrets"]
 
 
 @pytest.fixture
@@ -180,3 +183,79 @@ def test_what_the_namespace_does_not_allow_is_an_error_that_says_what_to_change(
         flyte.run(with_pod(there.fine, hostNetwork=True)).result()
     with pytest.raises(flyte.errors.TargetError, match=r"its spec\.\S+ is not valid"):
         flyte.run(with_pod(there.fine, dnsPolicy="Never")).result()
+
+
+@contextmanager
+def unreachable_checker(core: Any, namespace: str) -> Iterator[None]:
+    """Have something check every pod of a namespace that is not there."""
+    from kubernetes import client
+
+    api = client.AdmissionregistrationV1Api(core.api_client)
+    name = f"{namespace}.flyte-jupyter.test"
+    webhook = {
+        "name": name,
+        "rules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["pods"],
+            }
+        ],
+        "clientConfig": {"url": "https://127.0.0.1:1/check"},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 1,
+    }
+    try:
+        api.create_validating_webhook_configuration(
+            {"metadata": {"name": name}, "webhooks": [webhook]}
+        )
+    except client.ApiException as error:
+        pytest.skip(f"needs the right to make webhooks: {error.reason}")
+    try:
+        yield
+    finally:
+        api.delete_validating_webhook_configuration(name)
+
+
+def test_a_pod_is_asked_for_again_until_what_checks_it_is_back(
+    own: tuple[str, Any], core: Any
+) -> None:
+    namespace, there = own
+    assert flyte.run(there.fine).result() == 1
+    with unreachable_checker(core, namespace):
+        run = flyte.run(there.fine.override(resources=flyte.Resources(cpu="10m")))
+        hears(run, "waits for the cluster, which says", "failed calling webhook")
+    assert run.result() == 1
+
+
+def test_where_events_may_not_be_read_that_is_said(
+    fresh_namespace: Callable[..., str], core: Any, cell: Callable[[str], Any], tmp_path: Any
+) -> None:
+    from kubernetes import client
+
+    namespace = fresh_namespace()
+    name = {"metadata": {"name": "me"}}
+    core.create_namespaced_service_account(namespace, name)
+    rules = [{"apiGroups": ["", "batch"], "resources": KINDS, "verbs": ["*"]}]
+    rights = client.RbacAuthorizationV1Api(core.api_client)
+    rights.create_namespaced_role(namespace, {**name, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "me", "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "me"}
+    rights.create_namespaced_role_binding(
+        namespace, {**name, "subjects": [subject], "roleRef": role}
+    )
+    token = core.create_namespaced_service_account_token("me", namespace, {"spec": {}}).status.token
+    kubeconfig = with_token(tmp_path, token)
+    flyte.init(
+        target="kubernetes", namespace=namespace, kubeconfig=kubeconfig, state=tmp_path / "state"
+    )
+    there = cell(TASKS)
+    volume = {"name": "data", "secret": {"secretName": "nowhere"}}
+    primary = {"name": "primary", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    run = flyte.run(with_pod(there.fine, volumes=[volume], containers=[primary]))
+    hears(run, "waits for its container", "events, which may not be read here")
+    run.abort()
+    flyte.shut_down()
