@@ -190,6 +190,38 @@ def pod_evicted(stage: Stage) -> None:
     again(run)
 
 
+def pod_preempted(stage: Stage) -> None:
+    from kubernetes import client
+
+    classes, name = client.SchedulingV1Api(stage.core.api_client), "flyte-jupyter-campaign"
+    classes.create_priority_class({"metadata": {"name": name}, "value": 1000})
+    cpu = int(stage.core.list_node().items[0].status.allocatable["cpu"])
+    asked = f"{cpu * 600}m"
+    important = {
+        "name": "main",
+        "image": "python:3.11-slim",
+        "command": ["sleep", "600"],
+        "resources": {"requests": {"cpu": asked}},
+    }
+    pod = {
+        "metadata": {"name": "important"},
+        "spec": {
+            "priorityClassName": name,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [important],
+        },
+    }
+    try:
+        task = stage.notebook().lasts.override(resources=flyte.Resources(cpu=asked))
+        run = stage.running(task)
+        stage.core.create_namespaced_pod(stage.namespace, pod)
+        until(lambda: any("none has" in why for why in said_of(run, "why")))
+        stage.core.delete_namespaced_pod("important", stage.namespace)
+        again(run)
+    finally:
+        classes.delete_priority_class(name)
+
+
 def process_killed(stage: Stage) -> None:
     again(flyte.run(stage.notebook().ends))
 
@@ -325,6 +357,7 @@ FAULTS = (
     Fault("hub's pod removed", hub_removed, "second attempt"),
     Fault("pod removed", pod_removed, "second attempt"),
     Fault("pod evicted", pod_evicted, "second attempt"),
+    Fault("pod preempted", pod_preempted, "second attempt"),
     Fault("first process killed", process_killed, "second attempt"),
     Fault("node drained, hub and pod", node_drained, "another attempt"),
     Fault("kubelet killed until NotReady, and back", node_not_ready, "goes on"),
