@@ -8,6 +8,8 @@ import time
 __all__ = ["Away"]
 
 BEAT = 5.0
+# What has ended meanwhile is heard of within so many seconds.
+HEARD = 60.0
 
 
 class Away:
@@ -21,19 +23,22 @@ class Away:
         self._patience = patience
         self._pause = min(BEAT, patience / 4)
         self._loop = asyncio.get_running_loop()
-        self._long = False
+        self._woke = -HEARD
         self._last = time.time()
         self._timer = self._loop.call_later(self._pause, self._beat)
 
     @property
     def long(self) -> bool:
-        """Whether it was for longer than the cluster waits."""
+        """Whether it was a moment ago, for longer than the cluster waits."""
         # the clock of the wall goes on while the machine sleeps
-        return self._long or time.time() - self._last > self._patience
+        now = time.time()
+        return now - self._last > self._patience or now - self._woke < HEARD
 
     def _beat(self) -> None:
-        self._long = self.long
-        self._last = time.time()
+        now = time.time()
+        if now - self._last > self._patience:
+            self._woke = now
+        self._last = now
         self._timer = self._loop.call_later(self._pause, self._beat)
 
     def end(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.errors import FlyteError
-from flyte_jupyter.targets.kubernetes.creation import Say, created
+from flyte_jupyter.targets.kubernetes.creation import BUDGET, Say, created
 
 __all__ = ["Calls"]
 
@@ -43,13 +43,15 @@ class Calls:
         found: dict[str, Any] = await self.run(lambda: self._api.call(method, path, body, **query))
         return found
 
-    async def make(self, what: str, path: str, body: Mapping[str, Any], say: Say) -> dict[str, Any]:
+    async def make(
+        self, what: str, path: str, body: Mapping[str, Any], say: Say, budget: float = BUDGET
+    ) -> dict[str, Any]:
         """Have the cluster make something; see :func:`created`."""
 
         async def ask() -> dict[str, Any]:
             return await self.call("POST", path, body, fieldValidation="Strict")
 
-        return await created(what, ask, say, self.room)
+        return await created(what, ask, say, self.room, budget)
 
     async def remove(self, place: str, how: Mapping[str, Any]) -> bool:
         """Have something removed; say whether it is, or was not there."""

@@ -18,7 +18,7 @@ from flyte_jupyter.errors import TargetError
 from flyte_jupyter.targets.kubernetes.manifest import HUB_RESOURCES
 from flyte_jupyter.targets.kubernetes.refusals import refused
 
-__all__ = ["Quota", "created", "quota_of"]
+__all__ = ["BUDGET", "Quota", "created", "quota_of"]
 
 # A cluster that does not answer, or says that it cannot now, is asked again for so many seconds.
 BUDGET = 600.0
@@ -80,6 +80,7 @@ async def created(
     ask: Callable[[], Awaitable[dict[str, Any]]],
     say: Say,
     room: asyncio.Event,
+    budget: float = BUDGET,
 ) -> dict[str, Any]:
     """Have the cluster make something, however often that has to be asked for.
 
@@ -88,6 +89,7 @@ async def created(
         ask: asks once.
         say: called with what it waits for, as that changes, and with ``""`` at the end.
         room: set when something else of ours has ended.
+        budget: seconds for which a cluster that is away is asked again.
 
     Returns:
         What the cluster made; nothing if it had made it the time before, unheard.
@@ -95,7 +97,7 @@ async def created(
     Raises:
         TargetError: the cluster refuses it.
     """
-    asked = _Asked(what, say, room)
+    asked = _Asked(what, say, room, budget)
     while True:
         room.clear()
         try:
@@ -114,7 +116,8 @@ async def created(
 class _Asked:
     """Something that is asked for until it is made or refused."""
 
-    def __init__(self, what: str, say: Say, room: asyncio.Event) -> None:
+    def __init__(self, what: str, say: Say, room: asyncio.Event, budget: float) -> None:
+        self._budget = budget
         self._what = what
         self._say = say
         self._room = room
@@ -141,7 +144,7 @@ class _Asked:
             return
         waited = time.monotonic() - self._began
         settling = error.status == 403 and ACCOUNT in error.sentence and waited < SETTLING
-        if not (settling or error.status == 429 or error.status >= 500) or waited > BUDGET:
+        if not (settling or error.status == 429 or error.status >= 500) or waited > self._budget:
             raise refused(self._what, error) from None
         self.unheard = self.unheard or error.status >= 500
         if not settling:
@@ -154,7 +157,7 @@ class _Asked:
         Raises:
             Unanswered: it has not for long.
         """
-        if time.monotonic() - self._began > BUDGET:
+        if time.monotonic() - self._began > self._budget:
             raise error
         self.unheard = True
         self.say("waits for the cluster, which does not answer")

@@ -42,6 +42,8 @@ SCRATCH = "/tmp/task"
 HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
 SOON = {"gracePeriodSeconds": 1}
 LEAVING = 8.0
+# A cluster that was never reached has so many seconds to answer.
+FIRST = 5.0
 # A hub that runs is reached within so many seconds, or there is a reason.
 REACHED = 30.0
 
@@ -110,7 +112,7 @@ class Fleet:
         """
         began = time.monotonic()
         job = manifest.hub_job(self._session["name"], self._image, self._key.hex(), owner())
-        made = await self._calls.make("the hub of the session", self._jobs, job, say)
+        made = await self._calls.make("the hub of the session", self._jobs, job, say, FIRST)
         made = made or await self._calls.call("GET", self._job)
         self._session["uid"] = made["metadata"]["uid"]
         self._janitor = Janitor(TIDY, {"options": self._options, "job": self._job, "how": HOW})

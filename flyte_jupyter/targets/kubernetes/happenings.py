@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class Happenings:
         self._news = news
         self._last: dict[str, Happening] = {}
         self._watch: Watch | None = None
-        self._closed = False
+        self._closed = threading.Event()
         self.refusal = ""
 
     def of(self, pod: str) -> Happening | None:
@@ -91,7 +92,7 @@ class Happenings:
     def listen(self) -> None:
         """Hear of the pods until it is closed; returns at once where that is not allowed."""
         pause = FIRST_PAUSE
-        while not self._closed:
+        while not self._closed.is_set():
             try:
                 self._follow()
                 pause = FIRST_PAUSE
@@ -101,7 +102,7 @@ class Happenings:
                     return
             except (FlyteError, OSError):
                 pass
-            time.sleep(pause)
+            self._closed.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _follow(self) -> None:
@@ -111,6 +112,8 @@ class Happenings:
         watch = self._watch = self._api.watch(
             self._path, resourceVersion=version, fieldSelector=PODS
         )
+        if self._closed.is_set():
+            watch.close()
         with contextlib.closing(watch):
             for event in watch:
                 if event["type"] == "ERROR":
@@ -134,6 +137,6 @@ class Happenings:
 
     def close(self) -> None:
         """Hear no more."""
-        self._closed = True
+        self._closed.set()
         if self._watch is not None:
             self._watch.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -43,25 +44,25 @@ class Listener:
         self._listed = listed
         self._happened = happened
         self._watch: Watch | None = None
-        self._closed = False
+        self._closed = threading.Event()
 
     def listen(self) -> None:
         """Hear of them until it is closed, whatever the cluster does meanwhile."""
         pause = FIRST_PAUSE
-        while not self._closed:
+        while not self._closed.is_set():
             with contextlib.suppress(FlyteError, ApiError, OSError):
                 asked = time.monotonic()
                 found = self._api.call("GET", self._path, labelSelector=self._selector)
                 self._listed(found["items"], asked)
                 version = found["metadata"]["resourceVersion"]
-                while not self._closed:
+                while not self._closed.is_set():
                     began = time.monotonic()
                     version = self._follow(version)
                     pause = FIRST_PAUSE
                     if time.monotonic() - began < SHORT:
-                        time.sleep(FIRST_PAUSE)
-            if not self._closed:
-                time.sleep(pause)
+                        self._closed.wait(FIRST_PAUSE)
+            if not self._closed.is_set():
+                self._closed.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _follow(self, version: str) -> str:
@@ -77,6 +78,8 @@ class Listener:
             # a version that nothing of ours has changed for long would be forgotten
             allowWatchBookmarks="true",
         )
+        if self._closed.is_set():
+            watch.close()
         with contextlib.closing(watch):
             for event in watch:
                 if event["type"] == "ERROR":
@@ -89,6 +92,6 @@ class Listener:
 
     def close(self) -> None:
         """Hear no more."""
-        self._closed = True
+        self._closed.set()
         if self._watch is not None:
             self._watch.close()
