@@ -49,7 +49,12 @@ class Calls:
         """Have the cluster make something; see :func:`created`."""
 
         async def ask() -> dict[str, Any]:
-            return await self.call("POST", path, body, fieldValidation="Strict")
+            asked = self._loop.create_task(self.call("POST", path, body, fieldValidation="Strict"))
+            try:
+                return await asyncio.shield(asked)
+            except asyncio.CancelledError:
+                await asyncio.wait([asked])  # what is about to be there could not be removed
+                raise
 
         return await created(what, ask, say, self.room, budget)
 

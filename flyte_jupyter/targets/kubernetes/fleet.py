@@ -321,7 +321,7 @@ class Fleet:
     def _arrived(self, name: str, stream: Stream) -> None:
         pod = self._pods.get(name)
         if pod is None or not pod.expected:
-            stream.drop()  # nobody waits for it any more, whatever it has done meanwhile
+            stream.close()  # nobody waits for it any more, whatever it has done meanwhile
         else:
             self._spawn(self._begun(pod, stream))
 
@@ -330,7 +330,7 @@ class Fleet:
         if stream.begun.done() and pod.expected:
             pod.arrived.set_result(stream)
         else:
-            stream.drop()
+            stream.close()
 
     # what is heard
 

@@ -48,11 +48,12 @@ class Stream(Attachment):
 
     Attributes:
         orphaned: whether the hub was lost that carried it.
+        held: whether somebody speaks over its control socket, and closes that.
     """
 
     def __init__(self, link: Link, number: int) -> None:
         super().__init__()
-        self.orphaned = False
+        self.orphaned = self.held = False
         self._link = link
         self._number = number
 
@@ -70,10 +71,11 @@ class Stream(Attachment):
             self._errors += str(error).encode()
             self.close()
 
-    def drop(self) -> None:
-        """Close a stream that nobody has begun to speak over."""
-        self.close()
-        self.control.close()
+    def close(self) -> None:
+        """Close the stream, by which the pod ends."""
+        super().close()
+        if not self.held:
+            self.control.close()
 
     def end(self) -> None:
         """Have the hub end the stream."""

@@ -77,6 +77,7 @@ class Pod:
             config: the body's; see :mod:`flyte_jupyter.worker.body`.
         """
         self._stream = stream
+        stream.held = True
         self._control = Control(stream.control, self._told, self._control_lost)
         self._control.say({"op": "spawn", "id": BODY, "config": dict(config), "memory": None})
 
@@ -97,7 +98,7 @@ class Pod:
         self._killed = True
         if self._control is None:
             if self.arrived.done():
-                self.arrived.result().drop()
+                self.arrived.result().close()
             self._remove()
             return
         # the first process is quicker than the cluster, and tells what was used
