@@ -53,7 +53,8 @@ class Calls:
             try:
                 return await asyncio.shield(asked)
             except asyncio.CancelledError:
-                await asyncio.wait([asked])  # what is about to be there could not be removed
+                # what is about to be there could not be removed
+                await asyncio.gather(asked, return_exceptions=True)
                 raise
 
         return await created(what, ask, say, self.room, budget)

@@ -20,8 +20,8 @@ GRACE = 20.0
 # A registry that is busy or away says so for a while, and then has it.
 PASSING_GRACE = 180.0
 PASSING = re.compile(
-    r"429|toomanyrequests|too many requests|timeout|timed out|deadline exceeded|connection re|"
-    r"\b50[0-4]\b|no such host|temporary failure|TLS handshake|EOF",
+    r"429|toomanyrequests|too many requests|timeout|timed out|deadline exceeded|connection reset|"
+    r"\b50[0-4]\b|temporary failure|EOF",
     re.IGNORECASE,
 )
 NEVER = {
