@@ -104,6 +104,7 @@ async def created(
             made = await ask()
         except ApiError as error:
             if error.status == 409 and error.reason == "AlreadyExists" and asked.unheard:
+                asked.say("")
                 return {}
             await asked.refused(error)
         except Unanswered as error:
@@ -171,8 +172,8 @@ class _Asked:
         never = quota.never()
         if never:
             raise TargetError(
-                f"{self._what} asks for more than the quota {quota.name} of this namespace has: "
-                f"{', '.join(never)}.".replace("the pod", "The pod", 1),
+                f"{self._what[:1].upper()}{self._what[1:]} asks for more than the quota "
+                f"{quota.name} of this namespace has: {', '.join(never)}.",
                 evidence=[quota.words()],
                 remedy="Ask for less (.override(resources=...)), or have the quota raised. The hub "
                 "of a session takes a little of it too.",
@@ -181,6 +182,7 @@ class _Asked:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK):
                 await self._room.wait()
+        self._began = time.monotonic()  # it has answered
 
 
 def _amounts(text: str) -> dict[str, str]:
