@@ -12,6 +12,7 @@ import contextlib
 import hmac
 import os
 import socket
+import struct
 import sys
 import time
 from typing import Dict, Optional
@@ -37,13 +38,13 @@ __all__ = ["Hub", "main"]
 # Seconds for who has connected to say who it is.
 HELLO = 30.0
 BLOBS = "/tmp/blobs"
-# A machine that is silent for about half a minute is gone; what is sent to it waits no longer.
-ALIVE = (
-    ("TCP_KEEPIDLE", 10),
-    ("TCP_KEEPINTVL", 4),
-    ("TCP_KEEPCNT", 4),
-    ("TCP_USER_TIMEOUT", 30_000),
-)
+# A machine that answers nothing for about half a minute is gone.
+ALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 4), ("TCP_KEEPCNT", 4))
+# So is one that takes nothing of what was sent to it, however often that is sent again. A pod that
+# only does not read now, as its task keeps the interpreter to itself, does take some of it.
+LOOK = 5.0
+TRIES = 6
+TCP_INFO, TRIED, UNTAKEN = 104, 2, 24
 
 
 class Blob:
@@ -94,13 +95,25 @@ class Hub:
     async def serve(self, listener: socket.socket) -> None:
         """Serve until the kernel has ended the session or is gone; every pod ends with this."""
         server = await asyncio.start_server(self._met, sock=listener)
-        async with server:
-            while not self._over.is_set():
-                left = self._heard + self._patience - time.monotonic()
-                if left <= 0:
-                    return
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._over.wait(), left)
+        looking = asyncio.ensure_future(self._look_for_the_lost())
+        try:
+            async with server:
+                while not self._over.is_set():
+                    left = self._heard + self._patience - time.monotonic()
+                    if left <= 0:
+                        return
+                    with contextlib.suppress(asyncio.TimeoutError):
+                        await asyncio.wait_for(self._over.wait(), left)
+        finally:
+            looking.cancel()
+
+    async def _look_for_the_lost(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            for writer in list(self._pods.values()):
+                with contextlib.suppress(OSError):  # it has just been closed
+                    if not writer.is_closing() and _takes_nothing(writer.get_extra_info("socket")):
+                        writer.transport.abort()
 
     async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonce = os.urandom(16).hex()
@@ -237,6 +250,14 @@ def _keep_alive(writer: asyncio.StreamWriter) -> None:
     for name, number in ALIVE:
         if hasattr(socket, name):
             peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), number)
+
+
+def _takes_nothing(peer: socket.socket) -> bool:
+    """Say whether what was sent has been sent again and again, and never been taken."""
+    if not hasattr(socket, "TCP_INFO"):
+        return False
+    told = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO)
+    return told[TRIED] >= TRIES and struct.unpack_from("=I", told, UNTAKEN)[0] > 0
 
 
 def main(listener: socket.socket, key: str, rooms: bytes, patience: float) -> None:
