@@ -26,6 +26,7 @@ def proxy(core: Any, tmp_path: Path) -> Iterator[tuple[Proxy, Path]]:
     """A proxy before the API server, and a kubeconfig that goes through it."""
     between, path = proxied(tmp_path)
     yield between, path
+    flyte.shut_down()
     between.close()
 
 

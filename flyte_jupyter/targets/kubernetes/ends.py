@@ -34,8 +34,7 @@ REASONS = {
 }
 TARGETED = ("DisruptionTarget", "TerminationTarget")
 FROM_OUTSIDE = (137, 143)
-# How a first process ends that has told nothing, as its stream had ended before its body.
-STREAM_OVER = (0, 71)
+SIGNALS = 128
 OOM = "OOMKilled"
 # What the system does not try again: the task would end so once more.
 OWN = ("memory", "disk", "deadline")
@@ -73,11 +72,8 @@ def end_of(name: str, status: Mapping[str, Any], words: str, *, removed: bool) -
             container=container,
             lost=cause not in OWN,
         )
-    if code in STREAM_OVER:
-        return ExitRecord(code=code, cause="stream", words=words, container=container, lost=True)
-    if code > 128:
-        return ExitRecord(signal=code - 128, words=words, container=container)
-    return ExitRecord(code=code, words=words, container=container)
+    # its first process would have told how the body ended: its stream had ended before
+    return ExitRecord(code=code, cause="stream", words=words, container=container, lost=True)
 
 
 def _cause(status: Mapping[str, Any], *, removed: bool) -> str:
@@ -97,7 +93,7 @@ def _cause(status: Mapping[str, Any], *, removed: bool) -> str:
         return REASONS[reason]
     if removed or end.get("exitCode") is None:
         return "removed"
-    return "killed" if end["exitCode"] in FROM_OUTSIDE else ""
+    return "killed" if end["exitCode"] > SIGNALS else ""
 
 
 def _targeted(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:

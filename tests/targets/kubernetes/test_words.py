@@ -91,11 +91,11 @@ FULL = 'Container primary exceeded its local ephemeral storage limit "16Mi". '
         (terminated(137), "killed", True),
         (terminated(143), "killed", True),
         (terminated(71), "stream", True),
-        (terminated(3), None, False),
+        (terminated(1), "stream", True),
         ({}, "removed", True),
     ],
 )
-def test_how_a_pod_has_ended(status: dict[str, Any], cause: str | None, lost: bool) -> None:
+def test_how_a_pod_has_ended(status: dict[str, Any], cause: str, lost: bool) -> None:
     end = end_of("pod-1", status, "", removed=False)
     assert (end.cause, end.lost) == (cause, lost)
 
