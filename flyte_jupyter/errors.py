@@ -48,6 +48,7 @@ __all__ = [
     "TargetError",
     "TaskInterruptedError",
     "TaskTimeoutError",
+    "WorkerLostError",
 ]
 
 
@@ -165,6 +166,10 @@ class DeploymentError(FlyteError):
 
 class TargetError(FlyteError):
     """A target cannot be used, or cannot honour a request."""
+
+
+class WorkerLostError(TargetError):
+    """What a worker was to run on was taken away before it began; the system tries again."""
 
 
 class AdmissionError(TargetError):

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from flyte_jupyter.cluster.connect import Access, Cluster
 from flyte_jupyter.errors import TargetError
 
-__all__ = ["Api", "ApiError", "Watch"]
+__all__ = ["Api", "ApiError", "Unanswered", "Watch"]
 
 SECONDS = 30.0
 CONNECT = 10.0
@@ -33,18 +33,24 @@ class ApiError(Exception):
         status: of HTTP.
         reason: one word, such as ``Forbidden`` or ``AlreadyExists``.
         sentence: what the cluster says.
+        after: seconds after which it may be asked again, ``None`` where it does not say.
     """
 
-    def __init__(self, status: int, reason: str, sentence: str) -> None:
+    def __init__(self, status: int, reason: str, sentence: str, after: float | None = None) -> None:
         super().__init__(sentence)
         self.status = status
         self.reason = reason
         self.sentence = sentence
+        self.after = after
 
     @property
     def stranger(self) -> bool:
         """Whether the cluster does not know who one is."""
         return self.status == 401 or (self.status == 403 and ANONYMOUS in self.sentence)
+
+
+class Unanswered(TargetError):
+    """The cluster does not answer a call: whether it has done what was asked is not known."""
 
 
 class Api:
@@ -149,11 +155,11 @@ class Api:
             answer.release_conn()
             why = self._cluster.renew(shown)
             if why is not None:
-                raise _refused(401, data, why)
+                raise _refused(401, data, None, why)
             answer = self._answer(method, url, self._cluster.access(), headers, given)
         try:
             if answer.status >= 400:
-                raise _refused(answer.status, answer.data)
+                raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
             yield answer
         finally:
             answer.release_conn()
@@ -241,17 +247,18 @@ def _unanswered(cluster: Cluster, said: str) -> TargetError:
             "kubeconfig: kubectl cluster-info",
         )
     through = f" through the proxy {cluster.proxy}" if cluster.proxy else ""
-    return TargetError(
+    return Unanswered(
         f"The cluster at {cluster.url} does not answer{through}.",
         evidence=[said],
         remedy="Check that it runs and that this machine reaches it: kubectl cluster-info",
     )
 
 
-def _refused(status: int, data: bytes, why: str = "") -> ApiError:
+def _refused(status: int, data: bytes, later: str | None, why: str = "") -> ApiError:
     try:
         said = json.loads(data)
         reason, sentence = str(said.get("reason") or ""), str(said.get("message") or "")
     except (ValueError, AttributeError):
         reason, sentence = "", data.decode("utf-8", "replace").strip()[:500]
-    return ApiError(status, reason, f"{sentence}: {why}" if why else sentence)
+    after = float(later) if later and later.isdigit() else None
+    return ApiError(status, reason, f"{sentence}: {why}" if why else sentence, after)

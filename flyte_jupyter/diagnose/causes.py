@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 
 from flyte_jupyter.diagnose.facts import ContainerEnd, Facts
+from flyte_jupyter.diagnose.pods import POD_ENDS
 from flyte_jupyter.diagnose.words import DISK, more_memory, more_shm
 from flyte_jupyter.errors import (
     BaseRuntimeError,
@@ -91,6 +92,10 @@ def _no_memory(facts: Facts) -> bool:
     return counted and _signal_number(facts) == SIGKILL
 
 
+def _of_a_pod(facts: Facts) -> bool:
+    return facts.target == "kubernetes" and facts.exit.cause in POD_ENDS
+
+
 def _ended_from_outside(facts: Facts) -> bool:
     return _seen(facts, "kill", "stop") and _signal_number(facts) in (SIGKILL, signal.SIGTERM)
 
@@ -167,25 +172,14 @@ def _engine(facts: Facts) -> BaseRuntimeError:
     )
 
 
-def _hub(facts: Facts) -> BaseRuntimeError:
-    return RuntimeSystemError(
-        "HubLost",
-        f"The hub of the session in the cluster was lost while {facts.task} ran, and its pod ended "
-        "with it.",
-        evidence=_evidence(facts),
-        remedy="Run it again: the session has a new hub; what returned before is kept.",
-    )
+def _pod_ended(facts: Facts) -> BaseRuntimeError:
+    end = POD_ENDS[facts.exit.cause or ""]
+    kind = RuntimeUserError if end.user else RuntimeSystemError
+    sentence = end.sentence.format(task=facts.task)
+    return kind(end.code, sentence, evidence=_evidence(facts), remedy=end.remedy)
 
 
 def _removed(facts: Facts) -> BaseRuntimeError:
-    if facts.target == "kubernetes":
-        return RuntimeSystemError(
-            "PodRemoved",
-            f"The pod of {facts.task} was removed from outside while the task ran.",
-            evidence=_evidence(facts),
-            remedy="Run it again; kubectl delete, an eviction, a drained or a lost node do that. "
-            "retries= repeats it by itself.",
-        )
     return RuntimeSystemError(
         "ContainerRemoved",
         f"The container of {facts.task} was removed from outside while the task ran.",
@@ -346,7 +340,7 @@ Row = tuple[Callable[[Facts], bool], Callable[[Facts], BaseRuntimeError]]
 
 CAUSES: tuple[Row, ...] = (
     (_by("engine"), _engine),
-    (_by("hub"), _hub),
+    (_of_a_pod, _pod_ended),
     (_no_memory, _out_of_memory),
     (_by("deadline"), _deadline),
     (_by("supervisor"), _supervisor),

@@ -38,13 +38,16 @@ class ExitRecord:
             process for that, ``"supervisor"`` if that process itself was lost, ``"engine"`` if the
             engine of its container was lost or restarted, ``"hub"`` if that of its session in a
             cluster was, ``"removed"`` if its container or pod was removed from outside,
-            ``"stream"`` if it lived and its stream ended.
+            ``"stream"`` if it lived and its stream ended; of a pod also a word of the table in
+            :mod:`flyte_jupyter.diagnose.pods`.
         peak_memory: bytes.
         cpu_seconds: user and system time of the worker and what it waited for.
         words: the last that the worker wrote and could not send itself; if what watches it was
             lost, the last that was heard from that.
         oom_kills: processes in it that the system ended for lack of memory.
         container: what its engine tells, where it had a container and the engine was asked.
+        lost: whether what it ran on was taken from it, by no fault of the task: then the system
+            tries it again, beside the retries that the task has.
     """
 
     code: int | None = None
@@ -55,6 +58,7 @@ class ExitRecord:
     words: str = ""
     oom_kills: int = 0
     container: ContainerEnd | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from flyte_jupyter.errors import FlyteError, TargetError
 from flyte_jupyter.images.sharing import silent
 from flyte_jupyter.images.stack import python_image
 from flyte_jupyter.spec.naming import listing
+from flyte_jupyter.store.folders import cache_folder
+from flyte_jupyter.targets.kubernetes.delivery import Delivery
 from flyte_jupyter.targets.kubernetes.fleet import Fleet
 from flyte_jupyter.targets.kubernetes.nodes import read_inventory
 from flyte_jupyter.targets.kubernetes.rights import (
@@ -185,10 +187,13 @@ def _tried(cluster: Cluster, options: Mapping[str, Any], say: Callable[[str], No
 
     async def reach() -> None:
         image = python_image(sys.version_info[:2])
-        fleet = Fleet(cluster, image, await asyncio.to_thread(new_trust), options)
+        delivery = Delivery(cache_folder(), options, lambda: cluster)
+        trust = await asyncio.to_thread(new_trust)
+        fleet = Fleet(cluster, image, trust, options, delivery, say)
         async with asyncio.timeout(SECONDS):
             await fleet.open(say)
         await fleet.close()
+        delivery.close()
 
     began = time.monotonic()
     try:

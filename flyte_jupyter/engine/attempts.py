@@ -27,6 +27,9 @@ from flyte_jupyter.wire.frames import Frame
 __all__ = ["Attempts"]
 
 SETTLED = 1.0
+#: How often the system tries again what was lost with what it ran on; the user's own retries are
+#: beside that.
+SYSTEM_RETRIES = 3
 
 
 class Attempts:
@@ -134,20 +137,24 @@ class Attempts:
                 result = await self.carrier.carry(action, plan, claim)
             if isinstance(result, Packed):
                 return Outcome(Phase.SUCCEEDED, result)
-            if result.final or action.attempt > plan.retries:
+            if result.lost and not result.final and action.lost < SYSTEM_RETRIES:
+                action.lost += 1
+                await self._pause(action, result, float(action.lost - 1))
+            elif result.final or action.attempt - action.lost > plan.retries:
                 return Outcome(result.phase, failure=result)
-            await self._pause(action, result)
+            else:
+                await self._pause(action, result, _backoff(action))
             result = None
 
-    async def _pause(self, action: Action, failure: Failure) -> None:
+    async def _pause(self, action: Action, failure: Failure, delay: float) -> None:
         action.tell(failure, final=False)
         left = self._end_children(action)
         if left:
             await asyncio.wait(left)
-        retries = action.settings.retries
-        backoff = None if retries is None else retries.backoff
-        delay = 0.0 if backoff is None else backoff.delay(action.attempt - 1)
-        action.enter(Phase.QUEUED, f"tries again in {delay:g} s" if delay else "tries again")
+        why = f"tries again in {delay:g} s" if delay else "tries again"
+        if failure.lost:
+            why += f", as what it ran on was lost ({action.lost} of {SYSTEM_RETRIES} times)"
+        action.enter(Phase.QUEUED, why)
         if delay:
             self.admission.busy += 1
             try:
@@ -237,3 +244,11 @@ class Attempts:
         self.admission.look()
         if self.admission.crowded:
             self.look_for_endless_waits()
+
+
+def _backoff(action: Action) -> float:
+    """Return the seconds before the next attempt that the user has asked for."""
+    retries = action.settings.retries
+    if retries is None or retries.backoff is None:
+        return 0.0
+    return retries.backoff.delay(action.attempt - action.lost - 1)

@@ -35,7 +35,7 @@ def failure_of_ended(action: Action, target: str, exit_: ExitRecord, record: Rec
         network=action.settings.network is not False,
         output=record.last_errors(action),
     )
-    return failure_of(diagnose(facts))
+    return replace(failure_of(diagnose(facts)), lost=exit_.lost)
 
 
 def with_advice(

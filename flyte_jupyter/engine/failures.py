@@ -12,6 +12,7 @@ from flyte_jupyter.errors import (
     MaxQueuedTimeExceededError,
     RuntimeSystemError,
     TaskTimeoutError,
+    WorkerLostError,
 )
 from flyte_jupyter.wire.exchange import Packed, pack
 from flyte_jupyter.wire.values import encode_exception
@@ -36,6 +37,7 @@ def failure_of(error: BaseException, *, final: bool = False) -> Failure:
         remedy=error.remedy,
         phase=phase,
         final=final,
+        lost=isinstance(error, WorkerLostError),
     )
 
 

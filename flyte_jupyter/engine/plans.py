@@ -112,7 +112,7 @@ class Plans:
             need=_share(need, settings) if refusal is None else need,
             refusal=refusal,
             policy=settings.reusable,
-            max_runtime=_seconds(timeout.max_runtime),
+            max_runtime=_max_runtime(settings),
             max_queued=_seconds(timeout.max_queued_time),
             deadline=_seconds(timeout.deadline),
             retries=0 if settings.retries is None else settings.retries.count,
@@ -167,6 +167,7 @@ def request_for(target: Target, settings: Settings, group: str, prepared: Prepar
             queue=settings.queue,
             service_account=settings.service_account,
             pod_template=settings.pod_template,
+            timeout=_max_runtime(settings) if policy is None else 0.0,
         )
     return replace(
         request,
@@ -174,6 +175,10 @@ def request_for(target: Target, settings: Settings, group: str, prepared: Prepar
         network=settings.network is not False,
         secret_files=any(secret.path for secret in settings.secrets or ()),
     )
+
+
+def _max_runtime(settings: Settings) -> float:
+    return _seconds((settings.timeout or Timeout()).max_runtime)
 
 
 def need_of(settings: Settings, has: Inventory) -> Need:

@@ -34,6 +34,7 @@ class Failure:
         packed: the exception itself, encoded.
         phase: how the action ends if this is the last attempt.
         final: True when another attempt cannot help.
+        lost: True when what the attempt ran on was taken from it: the system tries again.
     """
 
     type: str
@@ -43,6 +44,7 @@ class Failure:
     remedy: str = ""
     phase: Phase = Phase.FAILED
     final: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ class Action:
     inputs: Packed
     phase: Phase = Phase.QUEUED
     attempt: int = 0
+    lost: int = 0
     created: float = field(default_factory=time.time)
     children: set[Action] = field(default_factory=set)
     task: asyncio.Task[None] | None = None

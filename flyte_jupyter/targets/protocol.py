@@ -107,6 +107,7 @@ class StartRequest:
         queue: where the target itself says who may start, the queue for that; so for the next.
         service_account: account that it runs under.
         pod_template: what its pod has beyond that.
+        timeout: seconds for one attempt, 0 for no limit; so that it ends though nobody watches.
     """
 
     prepared: Prepared
@@ -122,6 +123,7 @@ class StartRequest:
     queue: str | None = None
     service_account: str | None = None
     pod_template: PodTemplate | str | None = None
+    timeout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import hmac
 import os
 import socket
 import ssl
+import struct
 import sys
 import time
 from typing import Dict, Optional
@@ -45,6 +46,13 @@ HELLO = 30.0
 # A kernel that waits for nothing is waited for no longer than this.
 IDLE = 60.0
 BLOBS = "/tmp/blobs"
+# A machine that answers nothing for about half a minute is gone.
+ALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 4), ("TCP_KEEPCNT", 4))
+# So is one that takes nothing of what was sent to it, however often that is sent again. A pod that
+# only does not read now, as its task keeps the interpreter to itself, does take some of it.
+LOOK = 5.0
+TRIES = 6
+TCP_INFO, TRIED, UNTAKEN = 104, 2, 24
 
 
 class Blob:
@@ -99,15 +107,27 @@ class Hub:
     async def serve(self, listener: socket.socket, trust: ssl.SSLContext) -> None:
         """Serve until the kernel has ended the session or is gone; every pod ends with this."""
         server = await asyncio.start_server(self._met, sock=listener, ssl=trust)
-        async with server:
-            while not self._over.is_set():
-                left = self._heard + self._patience - time.monotonic()
-                idle = self._heard + IDLE - time.monotonic()
-                if left <= 0 or (idle <= 0 and not self._waited_for):
-                    return
-                left = min(left, IDLE) if self._waited_for else min(left, idle)
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._over.wait(), left)
+        looking = asyncio.ensure_future(self._look_for_the_lost())
+        try:
+            async with server:
+                while not self._over.is_set():
+                    left = self._heard + self._patience - time.monotonic()
+                    idle = self._heard + IDLE - time.monotonic()
+                    if left <= 0 or (idle <= 0 and not self._waited_for):
+                        return
+                    left = min(left, IDLE) if self._waited_for else min(left, idle)
+                    with contextlib.suppress(asyncio.TimeoutError):
+                        await asyncio.wait_for(self._over.wait(), left)
+        finally:
+            looking.cancel()
+
+    async def _look_for_the_lost(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            for writer in list(self._pods.values()):
+                with contextlib.suppress(OSError):  # it has just been closed
+                    if not writer.is_closing() and _takes_nothing(writer.get_extra_info("socket")):
+                        writer.transport.abort()
 
     @property
     def _waited_for(self) -> bool:
@@ -275,6 +295,7 @@ class Hub:
         number = self._count
         self._pods[number] = writer
         sorter = self._sorters[number] = Sorter(name, number, self._answers)
+        _keep_alive(writer)
         self._tell(ARRIVED, number, name.encode())
         try:
             while True:
@@ -296,6 +317,23 @@ class Hub:
             self._room.clear()
         if self._kernel is not None:
             self._kernel.write(one)
+
+
+def _keep_alive(writer: asyncio.StreamWriter) -> None:
+    """Have a connection end whose other side is gone with its machine: that one says no word."""
+    peer: socket.socket = writer.get_extra_info("socket")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, number in ALIVE:
+        if hasattr(socket, name):
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), number)
+
+
+def _takes_nothing(peer: socket.socket) -> bool:
+    """Say whether what was sent has been sent again and again, and never been taken."""
+    if not hasattr(socket, "TCP_INFO"):
+        return False
+    told = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO)
+    return told[TRIED] >= TRIES and struct.unpack_from("=I", told, UNTAKEN)[0] > 0
 
 
 def main(

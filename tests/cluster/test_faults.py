@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,39 +10,7 @@ import pytest
 import flyte_jupyter as flyte
 
 from .conftest import until
-
-TASKS = """
-    import os, time
-
-    @env.task
-    def counts(seconds: float) -> int:
-        begun, lines = time.monotonic(), 0
-        while time.monotonic() - begun < seconds:
-            print("line", lines, flush=True)
-            lines += 1
-            time.sleep(0.05)
-        return lines
-
-    @env.task
-    def fine() -> int:
-        return 1
-"""
-
-
-def begun(run: flyte.Run) -> None:
-    printed = threading.Event()
-    run.subscribe(lambda event: event.kind in ("log", "end") and printed.set())
-    assert printed.wait(60)
-    assert run.phase == "running"
-
-
-def pod_of(core: Any, namespace: str, kind: str) -> str:
-    found = core.list_namespaced_pod(namespace, label_selector=f"flyte-jupyter/kind={kind}").items
-    return next(
-        pod.metadata.name
-        for pod in sorted(found, key=lambda pod: pod.metadata.creation_timestamp)
-        if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp
-    )
+from .faulting import KERNEL, TASKS, begun, pod_of, said_of
 
 
 def test_a_run_outlives_the_loss_of_the_api_server(
@@ -59,48 +26,80 @@ def test_a_run_outlives_the_loss_of_the_api_server(
     assert flyte.run(there.fine).result() == 1
 
 
-def test_a_lost_hub_is_told_and_the_next_run_has_another(
+def test_a_pod_is_asked_for_again_until_the_api_server_is_back(
+    book: Callable[[str], Any], order: Callable[..., None]
+) -> None:
+    there = book(TASKS)
+    assert flyte.run(there.fine).result() == 1
+    order("kill", "kube-apiserver")
+    huge = there.fine.override(resources=flyte.Resources(cpu="10m"))  # no standby pod serves that
+    run = flyte.run(huge)
+    until(lambda: any("does not answer" in why for why in said_of(run, "why")))
+    order("start", "kube-apiserver")
+    assert run.result() == 1
+
+
+def test_what_ran_when_the_hub_was_lost_runs_again(
     book: Callable[[str], Any], core: Any, namespace: str
 ) -> None:
     there = book(TASKS)
-    run = flyte.run(there.counts, 600.0)
+    run = flyte.run(there.lasts)
     begun(run)
     core.delete_namespaced_pod(pod_of(core, namespace, "hub"), namespace, grace_period_seconds=0)
-    with pytest.raises(flyte.errors.RuntimeSystemError, match="The hub of the session"):
-        run.result()
+    assert run.result() == 1
+    (said,) = said_of(run, "sentence")
+    assert "The hub of the session in the cluster was lost" in said
     assert flyte.run(there.fine).result() == 1
 
 
-def test_a_pod_that_is_removed_is_told(
+def test_what_ran_in_a_pod_that_is_removed_runs_again(
     book: Callable[[str], Any], core: Any, namespace: str
 ) -> None:
     there = book(TASKS)
-    run = flyte.run(there.counts, 600.0)
+    run = flyte.run(there.lasts)
     begun(run)
     core.delete_namespaced_pod(pod_of(core, namespace, "worker"), namespace)
-    with pytest.raises(flyte.errors.RuntimeSystemError, match="removed from outside"):
+    assert run.result() == 1
+    (said,) = said_of(run, "sentence")
+    assert "removed from outside" in said
+    assert "tries again, as what it ran on was lost (1 of 3 times)" in said_of(run, "why")
+
+
+def test_a_pod_that_is_removed_again_and_again_is_told(
+    book: Callable[[str], Any], core: Any, namespace: str
+) -> None:
+    there = book(TASKS)
+    run = flyte.run(there.counts, 60.0)
+    removed: set[str] = set()
+
+    def remove() -> bool:
+        for name in {pod_of(core, namespace, "worker")} - removed - {""}:
+            removed.add(name)
+            core.delete_namespaced_pod(name, namespace)
+        return run.done
+
+    begun(run)
+    until(remove)
+    with pytest.raises(flyte.errors.RuntimeSystemError, match=r"removed (from outside|before)"):
         run.result()
+    assert len(said_of(run, "sentence")) == 4
 
 
-KERNEL = """
-    import time
-    from flyte_jupyter.targets.kubernetes import fleet, manifest
-
-    {work}
-    manifest.PATIENCE = {patience}
-    manifest.LEFT = 1
-
-    @env.task
-    def sleeps():
-        print("here", flush=True)
-        time.sleep(600)
-
-    if __name__ == "__main__":
-        flyte.init(target="kubernetes", namespace="{namespace}")
-        run = flyte.run(sleeps)
-        run.subscribe(lambda event: event.kind == "log" and print("begun", flush=True))
-        run.wait()
-"""
+def test_when_its_namespace_is_deleted_a_run_says_so(
+    core: Any, fresh_namespace: Callable[..., str], cell: Callable[[str], Any], tmp_path: Any
+) -> None:
+    doomed = fresh_namespace()
+    flyte.init(target="kubernetes", namespace=doomed, state=tmp_path / "state")
+    there = cell(TASKS)
+    run = flyte.run(there.counts, 60.0)
+    begun(run)
+    core.delete_namespace(doomed)
+    told = f"namespace {doomed} is being deleted|no namespace {doomed}"
+    with pytest.raises(flyte.errors.TargetError, match=told):
+        run.result()
+    with pytest.raises(flyte.errors.TargetError, match=told):
+        flyte.run(there.fine).result()
+    flyte.shut_down()
 
 
 @pytest.mark.parametrize("janitor", [True, False])

@@ -4,67 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
-from flyte_jupyter.cluster.api import Api, ApiError, Watch
+from flyte_jupyter.cluster.api import Api
 from flyte_jupyter.cluster.connect import Cluster
-from flyte_jupyter.errors import FlyteError, TargetError
+from flyte_jupyter.errors import FlyteError, TargetError, WorkerLostError
 from flyte_jupyter.images.probe import QUESTION, Probe, read_answer
-from flyte_jupyter.store.owners import owner
-from flyte_jupyter.targets.janitor import Janitor
-from flyte_jupyter.targets.kubernetes import estate, manifest
+from flyte_jupyter.targets.kubernetes import manifest
+from flyte_jupyter.targets.kubernetes.away import Away
 from flyte_jupyter.targets.kubernetes.boot import FILES
+from flyte_jupyter.targets.kubernetes.bringing import Bringing
+from flyte_jupyter.targets.kubernetes.calls import Calls
 from flyte_jupyter.targets.kubernetes.delivery import Delivery
-from flyte_jupyter.targets.kubernetes.images import ClusterImage, packed
+from flyte_jupyter.targets.kubernetes.happenings import Happenings
+from flyte_jupyter.targets.kubernetes.hubs import HubPod
+from flyte_jupyter.targets.kubernetes.images import ClusterImage
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
-from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
+from flyte_jupyter.targets.kubernetes.listening import Listener
+from flyte_jupyter.targets.kubernetes.outlook import Outlook
 from flyte_jupyter.targets.kubernetes.pod import Pod
-from flyte_jupyter.targets.kubernetes.security import user_of
+from flyte_jupyter.targets.kubernetes.preflight import Preflight
+from flyte_jupyter.targets.kubernetes.queues import Place, Queues, ending
+from flyte_jupyter.targets.kubernetes.scheduling import Asked, asked_for
+from flyte_jupyter.targets.kubernetes.session import SOON, Session
+from flyte_jupyter.targets.kubernetes.standing import Standing
 from flyte_jupyter.targets.kubernetes.templates import with_template
-from flyte_jupyter.targets.kubernetes.trouble import refused, trouble, waits_for
+from flyte_jupyter.targets.kubernetes.trouble import trouble, waits_for
 from flyte_jupyter.targets.kubernetes.trust import Trust
+from flyte_jupyter.targets.kubernetes.waiting import about, until
 from flyte_jupyter.targets.protocol import StartRequest
 from flyte_jupyter.wire.link import proof
 
 __all__ = ["Fleet"]
 
 SCRATCH = "/tmp/task"
-AT_ONCE = 8
-# Removes the session of a killed kernel sooner than the cluster would.
-TIDY = """\
-from flyte_jupyter.cluster.api import Api, ApiError
-from flyte_jupyter.cluster.connect import connect
-
-until = time.monotonic() + 60
-while told["places"] and time.monotonic() < until:
-    try:
-        Api(connect(told["options"])).call("DELETE", told["places"][0], told["how"])
-        del told["places"][0]
-        continue
-    except ApiError as error:
-        if error.status < 500:
-            del told["places"][0]
-            continue
-    except Exception:
-        pass  # the cluster may be away for a moment, and nobody is there to be told
-    time.sleep(1)
-"""
-HOW = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
-SOON = {"gracePeriodSeconds": 1}
 LEAVING = 8.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
-# What a pod waits for is looked at again after so many seconds, though nothing was told.
-LOOK = 5.0
-# Clusters grow and shrink: what the nodes have is asked for again after so many seconds.
-NODES_SECONDS = 60.0
 # A hub that runs is reached within so many seconds, or there is a reason.
 REACHED = 30.0
 
@@ -77,7 +55,11 @@ class Fleet:
         image: of the hub.
         trust: what the session is let in by.
         options: what the cluster was found by.
-        delivery: knows which image that a pod lacks this machine has.
+        delivery: brings images of this machine.
+        tell: called with what concerns all that runs.
+
+    Attributes:
+        queued: whether all in this namespace goes through a queue, whatever it asks for.
     """
 
     def __init__(
@@ -87,32 +69,53 @@ class Fleet:
         trust: Trust,
         options: Mapping[str, Any],
         delivery: Delivery,
+        tell: Callable[[str], None],
     ) -> None:
-        self._options = options
+        self.queued = False
         self._delivery = delivery
-        self._janitor: Janitor | None = None
+        self._standing = Standing(tell)
         self._loop = asyncio.get_running_loop()
         self._cluster = cluster
         self._image = image
         self._api = Api(cluster)
-        self._calls = ThreadPoolExecutor(AT_ONCE, "flyte-kubernetes")
-        self._trust = trust
-        self._session = {"name": f"flyte-{secrets.token_hex(4)}", "uid": ""}
-        self._base = f"/api/v1/namespaces/{cluster.namespace}/pods"
-        self._jobs = f"/apis/batch/v1/namespaces/{cluster.namespace}/jobs"
-        self._secrets = f"/api/v1/namespaces/{cluster.namespace}/secrets"
+        self._calls = Calls(self._api)
+        self._session = Session(cluster, self._api, self._calls, trust, options)
+        self._base = self._session.pods
+        self._queues = Queues(self._api, cluster.namespace, self._tell)
         self._pods: dict[str, Pod] = {}
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._has: Nodes | None = None
-        self._seen = -NODES_SECONDS
-        self._hub: dict[str, Any] = {}
-        self._hub_changed = asyncio.Event()
-        self._link = Link(cluster, trust, self._hub_pod, self._arrived, self._hub_lost)
-        self._brought: dict[str, asyncio.Task[None]] = {}
-        self._watch: Watch | None = None
-        self._user: int | None = None
-        self._closed = False
+        self._away = Away(manifest.PATIENCE)
+        self._hub = HubPod(self._session.job, self._away, self._lose_streams)
+        self._link = Link(
+            cluster,
+            trust,
+            self._hub.address,
+            self._arrived,
+            self._relinked,
+            self._standing.heard,
+        )
+        self._bringing = Bringing(self._link)
+        self._listener = Listener(
+            self._api,
+            self._base,
+            f"{manifest.SESSION}={self._session.name}",
+            lambda *found: self._tell(self._listed, *found),
+            lambda *found: self._tell(self._happened, *found),
+            lambda error: self._tell(self._standing.heard, error),
+        )
+        self._happenings = Happenings(
+            self._api,
+            cluster.namespace,
+            self._session.name,
+            lambda name: self._tell(self._news, name),
+        )
+        self._outlook = Outlook(self._api, self._calls, self._happenings)
+
+    @property
+    def over(self) -> bool:
+        """Whether no pod can be had of it any more, as the session has ended in the cluster."""
+        return self._hub.over is not None or self._link.over
 
     # the session
 
@@ -125,59 +128,43 @@ class Fleet:
         Raises:
             TargetError: the cluster refuses, or the hub does not run there.
         """
-        began, said = time.monotonic(), ""
-        name = self._session["name"]
-        self._janitor = self._new_janitor()
-        secret = manifest.hub_secret(name, self._trust)
-        look = partial(user_of, self._api, self._cluster.namespace)
-        self._user = await self._loop.run_in_executor(self._calls, look)
-        job = manifest.hub_job(name, self._image, owner(), self._user)
+        began = time.monotonic()
+        look = Preflight(self._api, self._cluster, self._hub.changed)
         try:
-            await self._asked("the secret of the session", "POST", self._secrets, secret)
-            made = await self._asked("the hub of the session", "POST", self._jobs, job)
+            made = await self._session.make(self._image, look, say)
+            for heard in (self._listener, self._happenings):
+                name = f"flyte-kubernetes-{type(heard).__name__.lower()}"
+                threading.Thread(target=heard.listen, name=name, daemon=True).start()
+            self._link.begin()
+            with self._queues.place(made, self._hub.changed.set) as place:
+                self.queued = place.queue is not None
+
+                def problem() -> Exception | None:
+                    look.check(say)
+                    return place.trouble("The hub of the session") or self._hub_trouble(began)
+
+                await until(
+                    self._link.open,
+                    self._hub.changed,
+                    problem,
+                    lambda: place.why(self._hub.status) or self._hub_waits(),
+                    about("The hub of the session", say),
+                )
         except BaseException:
             await self.close()
             raise
-        self._session["uid"] = made["metadata"]["uid"]
-        self._spawn(self._give_to_job(f"{self._secrets}/{name}"))
-        threading.Thread(target=self._listen, name="flyte-kubernetes-watch", daemon=True).start()
-        estate.keep(
-            estate.Estate(name, self._cluster.namespace, self._options, owner(), self._trust)
-        )
-        self._link.begin()
-        try:
-            while not self._link.open.done():
-                status = self._hub.get("status") or {}
-                problem = self._delivery.lacking(self._image, status, began)
-                problem = problem or self._hub_trouble(began)
-                if problem is not None:
-                    raise problem
-                why = waits_for(self._hub.get("status") or {})
-                if why not in ("", said):
-                    said = why
-                    say(f"The hub of the session {why}")
-                await _either(self._link.open, self._hub_changed)
-        except BaseException:
-            await self.close()
-            raise
-        # from here on the hub itself ends when nothing is waited for any more
-        await asyncio.to_thread(self._janitor.dismiss, True)
-        self._janitor = None
+        self._spawn(self._session.settle())
 
-    def _new_janitor(self) -> Janitor:
-        name = self._session["name"]
-        places = [f"{self._jobs}/{name}", f"{self._secrets}/{name}"]
-        return Janitor(TIDY, {"options": self._options, "places": places, "how": HOW})
-
-    async def _give_to_job(self, place: str) -> None:
-        """Have the secret end with the job, which could not be made before it."""
-        body = {"metadata": {"ownerReferences": [manifest.job_reference(self._session)]}}
-        with contextlib.suppress(FlyteError, ApiError):  # it is removed by name, too
-            await self._call("PATCH", place, body)
-
-    def _hub_trouble(self, began: float) -> FlyteError | None:
+    def _hub_trouble(self, began: float) -> Exception | None:
         """Return why the hub will not be reached, ``None`` where it may."""
-        problem = trouble("The hub of the session", self._hub.get("status") or {}, began)
+        if self._hub.over is not None:
+            return self._hub.over
+        lacks = self._delivery.lacking(self._image, self._hub.status, began)
+        if lacks is not None:
+            return lacks
+        happening = self._happenings.of(self._hub.name)
+        placed = began if self._hub.placed else None
+        problem = trouble("The hub of the session", self._hub.status, placed, happening)
         refusal = self._link.refusal
         if problem is not None or refusal is None or time.monotonic() - began < REACHED:
             return problem
@@ -189,12 +176,8 @@ class Fleet:
             remedy="Check that this machine reaches the cluster: kubectl port-forward.",
         )
 
-    async def _hub_pod(self) -> tuple[str, str]:
-        """Return the name of the hub's pod and its address, once it runs."""
-        while (self._hub.get("status") or {}).get("phase") != "Running":
-            self._hub_changed.clear()
-            await self._hub_changed.wait()
-        return str(self._hub["metadata"]["name"]), str(self._hub["status"]["podIP"])
+    def _hub_waits(self) -> str:
+        return waits_for(self._hub.status, self._happenings.of(self._hub.name))
 
     # workers
 
@@ -217,30 +200,34 @@ class Fleet:
             TargetError: the cluster refuses it, or it will never run.
         """
         if isinstance(request.pod_template, str):
-            look = partial(with_template, self._api, self._cluster.namespace, request)
-            request = await self._loop.run_in_executor(self._calls, look)
-        name = manifest.pod_name(self._session["name"], request.group, next(self._numbers))
-        _, hub = await self._hub_pod()
-        for blob in image.blobs:
-            await self._bring(*blob)
+            namespace = self._cluster.namespace
+            request = await self._calls.run(with_template, self._api, namespace, request)
+        name = manifest.pod_name(self._session.name, request.group, next(self._numbers))
+        await self._wait_for_hub(waits)
+        _, hub = await self._hub.address()
+        await self._bringing.bring(image.blobs)
         body = manifest.worker_pod(
             name,
-            self._session,
+            self._session.reference,
             image.reference,
             hub,
-            proof(self._trust.key, "pod", name),
-            self._trust.certificate,
+            proof(self._session.trust.key, "pod", name),
+            self._session.trust.certificate,
             request,
             [name for name, _, _ in image.blobs],
-            await self._nodes(request),
-            self._user,
+            await self._outlook.nodes_for(request),
+            self._session.user,
             image.pull_secrets,
             image.made_folder,
         )
-        began = time.monotonic()
-        pod = await self._made(name, body)
+        if request.queue:
+            await self._calls.run(self._queues.check, request.queue)
+        hubs = self._hub.count
+        pod, made = await self._made(name, body, waits)
         try:
-            stream = await self._arrival(pod, image.reference, began, waits)
+            with self._queues.place(made, pod.changed.set) as place:
+                asked = asked_for(body, request)
+                stream = await self._arrival(pod, hubs, place, image.reference, waits, asked)
         except BaseException:
             pod.kill()
             raise
@@ -257,187 +244,183 @@ class Fleet:
         )
         return pod
 
-    async def _made(self, name: str, body: Mapping[str, Any]) -> Pod:
-        """Return a pod that the cluster has been asked for, and is heard of from now on.
+    async def _wait_for_hub(self, waits: Callable[[str], None]) -> None:
+        if self._hub.ready:
+            return
+        ready = self._loop.create_future()
+
+        def look() -> None:
+            if self._hub.ready and not ready.done():
+                ready.set_result(None)
+
+        def why() -> str:
+            look()
+            return f"waits for the hub of the session, which {self._hub_waits() or 'is starting'}"
+
+        await until(ready, self._hub.changed, lambda: None, why, waits)
+        waits("")
+
+    async def _made(
+        self, name: str, body: Mapping[str, Any], say: Callable[[str], None]
+    ) -> tuple[Pod, dict[str, Any]]:
+        """Return a pod that is heard of from now on, and what the cluster has made of it.
 
         Raises:
             TargetError: the cluster refuses it.
         """
-        pod = self._pods[name] = Pod(name, lambda: self._spawn(self._remove(name)))
+        pod = self._pods[name] = Pod(
+            name,
+            lambda: self._spawn(self._calls.remove(f"{self._base}/{name}", SOON)),
+            lambda: self._away.long,
+        )
         try:
-            await self._asked(f"the pod {name}", "POST", self._base, body)
+            made = await self._calls.make(f"the pod {name}", self._base, body, say)
+            made = made or await self._calls.call("GET", f"{self._base}/{name}")
+            pod.made = time.monotonic()
         except BaseException:
             del self._pods[name]
             pod.kill()  # that nothing was heard of it does not mean that it is not there
             raise
-        return pod
+        return pod, made
 
-    async def _nodes(self, request: StartRequest) -> Nodes | None:
-        """Return what the cluster has, for pods that ask for accelerators."""
-        if request.resources is None or request.resources.device is None:
-            return None
-        if time.monotonic() - self._seen > NODES_SECONDS:
-            self._has = await self._loop.run_in_executor(self._calls, read_nodes, self._api)
-            self._seen = time.monotonic()
-        return self._has
-
-    async def _bring(self, name: str, folder: Path, place: str) -> None:
-        """Have the hub hold what pods fetch, once."""
-
-        async def bring() -> None:
-            with contextlib.ExitStack() as stack:
-                archive = packed(folder, place)
-                path = await asyncio.to_thread(stack.enter_context, archive)
-                await self._link.put(name, path)
-
-        known = self._brought.get(name)
-        if known is None or (known.done() and (known.cancelled() or known.exception())):
-            known = self._brought[name] = self._loop.create_task(bring())
-        await asyncio.shield(known)
-
-    async def probe(self, image: str, secrets: Sequence[str], say: Callable[[str], None]) -> Probe:
+    async def probe(
+        self, image: str, pull_secrets: Sequence[str], say: Callable[[str], None]
+    ) -> Probe:
         """Find out what an image has: a pod of it tells.
 
         Args:
             image: the image's reference.
-            secrets: names of the secrets that open its registry.
+            pull_secrets: names of the secrets that open its registry.
             say: called with what is done.
 
         Raises:
             ImageBuildError: the cluster cannot pull it, or no task can run in it.
         """
         say(f"Looking for Python in {image}")
-        name = f"{self._session['name']}-probe-{next(self._numbers)}"
-        body = manifest.probe_pod(name, self._session, image, QUESTION, self._user, secrets)
+        name = f"{self._session.name}-probe-{next(self._numbers)}"
+        session, user = self._session.reference, self._session.user
+        body = manifest.probe_pod(name, session, image, QUESTION, user, pull_secrets)
         began = time.monotonic()
-        pod = await self._made(name, body)
+        pod, made = await self._made(name, body, say)
         try:
-            while not pod.ended.done():
-                problem = self._delivery.lacking(image, pod.status, began)
-                problem = problem or trouble(name, pod.status, began)
-                if problem is not None:
-                    raise problem
-                await _either(pod.ended, pod.changed)
+            with self._queues.place(made, pod.changed.set) as place:
+                await until(
+                    pod.ended,
+                    pod.changed,
+                    lambda: self._trouble(pod, place, image, began),
+                    lambda: self._why(pod, place, asked_for(body)),
+                    about(name, say),
+                )
             if pod.status.get("phase") == "Failed":
-                raise trouble(name, pod.status, began) or TargetError(f"{name} has failed.")
-            text = await self._loop.run_in_executor(
-                self._calls, self._api.text, f"{self._base}/{name}/log"
-            )
+                raise self._outlook.trouble(pod) or TargetError(f"{name} has failed.")
+            if pod.gone.done():
+                raise WorkerLostError(f"The pod {name} was removed before it had told anything.")
+            text = await self._calls.run(self._api.text, f"{self._base}/{name}/log")
         finally:
-            self._spawn(self._remove(name))
+            self._spawn(self._calls.remove(f"{self._base}/{name}", SOON))
         return read_answer(text, image)
 
-    def _hub_lost(self) -> None:
-        self._brought.clear()
+    def _relinked(self) -> None:
+        self._bringing.forget()
+        self._hub.relinked()
+        for pod in self._pods.values():
+            pod.changed.set()
+
+    def _lose_streams(self) -> None:
+        """Let go of what came over a hub that is no more."""
+        for pod in list(self._pods.values()):
+            pod.orphan()
+
+    def _trouble(self, pod: Pod, place: Place, image: str, began: float) -> Exception | None:
+        """Return why a pod will never run, ``None`` where it may."""
+        return (
+            place.trouble(pod.label)
+            or self._delivery.lacking(image, pod.status, began)
+            or self._outlook.trouble(pod)
+        )
+
+    def _why(self, pod: Pod, place: Place, asked: Asked) -> str:
+        """Return what a pod waits for: to be let in, then in its queue, then for a node."""
+        return self._standing.why or place.why(pod.status) or self._outlook.why(pod, asked)
 
     async def _arrival(
-        self, pod: Pod, image: str, began: float, waits: Callable[[str], None]
+        self,
+        pod: Pod,
+        hubs: int,
+        place: Place,
+        image: str,
+        waits: Callable[[str], None],
+        asked: Asked,
     ) -> Stream:
         """Wait until a pod has reached the hub, however long it is queued."""
-        said = ""
-        while not pod.arrived.done():
+        began = time.monotonic()
+
+        def problem() -> Exception | None:
+            if self._hub.count != hubs or self._hub.over is not None:
+                # it asks for one that is no more, or for what that one had
+                return WorkerLostError(
+                    f"The hub of the session was lost before the pod {pod.label} had reached it."
+                )
             if pod.gone.done():
-                raise TargetError(f"The pod {pod.label} was removed before it began.")
-            problem = self._delivery.lacking(image, pod.status, began)
-            problem = problem or trouble(pod.label, pod.status, began)
-            if problem is not None:
-                raise problem
-            why = waits_for(pod.status)
-            if why != said:
-                said = why
-                waits(why)
-            await _either(pod.arrived, pod.changed)
+                said = ending(pod.status)
+                return WorkerLostError(
+                    f"The pod {pod.label} was removed before it began.",
+                    evidence=[said] if said else (),
+                )
+            return self._trouble(pod, place, image, began)
+
+        await until(pod.arrived, pod.changed, problem, lambda: self._why(pod, place, asked), waits)
         return pod.arrived.result()
 
     def _arrived(self, name: str, stream: Stream) -> None:
         pod = self._pods.get(name)
-        if pod is None or pod.arrived.done():
-            stream.close()
+        if pod is None or not pod.expected:
+            stream.close()  # nobody waits for it any more, whatever it has done meanwhile
         else:
             self._spawn(self._begun(pod, stream))
 
     async def _begun(self, pod: Pod, stream: Stream) -> None:
         await asyncio.wait([stream.begun, stream.ended], return_when=asyncio.FIRST_COMPLETED)
-        if stream.begun.done() and not pod.arrived.done():
+        if stream.begun.done() and pod.expected:
             pod.arrived.set_result(stream)
-
-    async def _remove(self, name: str) -> None:
-        with contextlib.suppress(FlyteError, ApiError):
-            await self._call("DELETE", f"{self._base}/{name}", gracePeriodSeconds="1")
+        else:
+            stream.close()
 
     # what is heard
-
-    def _listen(self) -> None:
-        """Hear of the session's pods, on a thread of its own, for as long as there is a session."""
-        pause = FIRST_PAUSE
-        selector = f"{manifest.SESSION}={self._session['name']}"
-        while not self._closed:
-            try:
-                found = self._api.call("GET", self._base, labelSelector=selector)
-                self._tell(self._listed, found["items"])
-                version = found["metadata"]["resourceVersion"]
-                while not self._closed:
-                    watch = self._watch = self._api.watch(
-                        self._base, labelSelector=selector, resourceVersion=version
-                    )
-                    with contextlib.closing(watch):
-                        for event in watch:
-                            if event["type"] == "ERROR":
-                                raise ApiError(410, "Expired", "")
-                            version = event["object"]["metadata"]["resourceVersion"]
-                            self._tell(self._happened, event["type"], event["object"])
-                    pause = FIRST_PAUSE
-            except (FlyteError, ApiError, OSError):
-                time.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
 
     def _tell(self, function: Callable[..., None], *args: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the engine has been closed
             self._loop.call_soon_threadsafe(function, *args)
 
-    def _listed(self, pods: list[dict[str, Any]]) -> None:
+    def _news(self, name: str) -> None:
+        changed = self._pods[name].changed if name in self._pods else self._hub.changed
+        changed.set()
+
+    def _listed(self, pods: list[dict[str, Any]], asked: float) -> None:
         names = {pod["metadata"]["name"] for pod in pods}
         for one in pods:
             self._happened("ADDED", one)
         for name, pod in list(self._pods.items()):
-            if name not in names and pod.status:
+            known = pod.status or (pod.made is not None and pod.made < asked)
+            if name not in names and known:
                 self._happened("DELETED", {"metadata": {"name": name}, "status": pod.status})
+        self._hub.look_after()
 
     def _happened(self, kind: str, found: dict[str, Any]) -> None:
         name = found["metadata"]["name"]
         if (found["metadata"].get("labels") or {}).get(manifest.KIND) == "hub":
-            self._hub_happened(kind, found)
+            self._hub.happened(kind, found)
             return
         pod = self._pods.get(name)
         if pod is not None:
             pod.happened(kind, found)
+            if pod.ended.done():
+                self._calls.room.set()
             if kind == "DELETED":
                 del self._pods[name]
-
-    def _hub_happened(self, kind: str, found: dict[str, Any]) -> None:
-        """Know the hub's pod; the job makes another where one is lost."""
-        if kind != "DELETED" and not found["metadata"].get("deletionTimestamp"):
-            self._hub = found
-        elif self._hub.get("metadata", {}).get("uid") == found["metadata"].get("uid"):
-            self._hub = {}
-        self._hub_changed.set()
+                self._happenings.forget(name)
 
     # calls
-
-    async def _asked(
-        self, what: str, method: str, path: str, body: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        try:
-            return await self._call(method, path, body, fieldValidation="Strict")
-        except ApiError as error:
-            raise refused(what, error.status, error.reason, error.sentence) from None
-
-    async def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str
-    ) -> dict[str, Any]:
-        return await self._loop.run_in_executor(
-            self._calls, lambda: self._api.call(method, path, body, **query)
-        )
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -446,54 +429,22 @@ class Fleet:
 
     async def close(self) -> None:
         """End the session: every pod, then the hub."""
-        self._closed = True
         await self._link.close()
         for pod in list(self._pods.values()):
             pod.leave()
         clean = False
+        names = [*self._pods, *filter(None, [self._hub.name])]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVING):
-                clean = await self._gone()
-        if self._watch is not None:
-            self._watch.close()
+                clean = await self._session.remove(names)
+        self._listener.close()
+        self._happenings.close()
+        self._outlook.close()
+        self._queues.close()
+        self._away.end()
+        self._hub.close()
         for task in self._tasks:
             task.cancel()
-        await asyncio.to_thread(self._calls.shutdown)
-        estate.forget(self._session["name"])
-        if not clean:
-            # it removes the rest when the cluster answers, and nobody waits for that
-            janitor = self._janitor or self._new_janitor()
-            threading.Thread(target=janitor.dismiss, args=(False,), daemon=True).start()
-        elif self._janitor is not None:
-            await asyncio.to_thread(self._janitor.dismiss, True)
+        await self._calls.close()
+        await self._session.forget(clean=clean)
         self._api.close()
-
-    async def _gone(self) -> bool:
-        """Remove all that there is, each of it by its name; say whether the cluster agreed."""
-        places = [f"{self._base}/{name}" for name in self._pods]
-        if self._hub:
-            # the job's end would remove it too, whenever the cluster comes to that
-            places.append(f"{self._base}/{self._hub['metadata']['name']}")
-        name = self._session["name"]
-        done = [await self._removed(f"{self._jobs}/{name}", HOW)]
-        places.append(f"{self._secrets}/{name}")
-        done += await asyncio.gather(*(self._removed(place, SOON) for place in places))
-        return all(done)
-
-    async def _removed(self, place: str, how: Mapping[str, Any]) -> bool:
-        """Have something removed; say whether it is, or was not there."""
-        try:
-            await self._call("DELETE", place, how)
-        except ApiError as error:
-            return error.status == 404
-        except FlyteError:
-            return False
-        return True
-
-
-async def _either(done: asyncio.Future[Any], changed: asyncio.Event) -> None:
-    """Wait until something is done or has changed, or for a moment."""
-    waiting: asyncio.Future[Any] = asyncio.ensure_future(changed.wait())
-    await asyncio.wait([done, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=LOOK)
-    waiting.cancel()
-    changed.clear()

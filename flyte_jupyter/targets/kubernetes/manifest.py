@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,6 +55,9 @@ LEFT = 60
 # A pod whose node is lost is given up after so many seconds.
 NODE_LOST = 60
 HUB_KEYS = (KEY, CERTIFICATE, PRIVATE)
+# What a pod may take beyond the timeout of its task: its image is pulled in that time too, and it
+# may wait for its call. Its first process and the kernel know the time better.
+BEYOND = 1800
 PROBE_RESOURCES = {
     "requests": {"cpu": "50m", "memory": "64Mi"},
     "limits": {"memory": "256Mi"},
@@ -202,6 +206,8 @@ def worker_pod(
         "volumes": volumes,
         **_opened(pull_secrets),
     }
+    if request.timeout:
+        spec["activeDeadlineSeconds"] = math.ceil(request.timeout) + BEYOND
     device = None if resources is None else resources.device
     if device is not None:
         spec["tolerations"] = [*spec["tolerations"], *placement.tolerations(device)]

@@ -31,10 +31,14 @@ class Nodes:
     Args:
         products: products of NVIDIA's that labels name.
         resources: (resource, how many all nodes together have) beside processors and memory.
+        accelerators: count by type, by the catalogue's words.
+        largest: the most that one node has of ``cpu`` (millicores) and ``memory`` (bytes).
     """
 
     products: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
+    accelerators: Mapping[str, int] = field(default_factory=dict)
+    largest: Mapping[str, int] = field(default_factory=dict)
 
     def cut(self, partition: str | None) -> str | None:
         """Return the resource that offers such a part of a device, if there is one of its own."""
@@ -50,13 +54,19 @@ def read_nodes(api: Api) -> Nodes | None:
     """
     products: dict[str, None] = {}
     resources: Counter[str] = Counter()
+    accelerators: Counter[str] = Counter()
+    largest: dict[str, int] = {}
     try:
         for node in _listed(api, NODES):
             products[_labels(node).get(PRODUCT, "")] = None
-            resources.update(_extended(_allocatable(node)))
+            has = _allocatable(node)
+            resources.update(_extended(has))
+            accelerators.update(_by_type(node, has))
+            for name, parse in (("cpu", parse_cpu), ("memory", parse_bytes)):
+                largest[name] = max(largest.get(name, 0), parse(has.get(name, "0")))
     except (ApiError, FlyteError):
         return None
-    return Nodes(tuple(filter(None, products)), resources)
+    return Nodes(tuple(filter(None, products)), resources, accelerators, largest)
 
 
 def read_inventory(api: Api) -> Inventory | None:
@@ -118,10 +128,18 @@ def _counted(node: Mapping[str, Any], resources: Mapping[str, str]) -> Counter[s
     found = Counter(
         cpu=parse_cpu(resources.get("cpu", "0")), memory=parse_bytes(resources.get("memory", "0"))
     )
+    for kind, count in _by_type(node, resources).items():
+        found[TYPE + kind] += count
+    return found
+
+
+def _by_type(node: Mapping[str, Any], resources: Mapping[str, str]) -> Counter[str]:
+    """Return accelerators of a node by type."""
+    found: Counter[str] = Counter()
     for name, count in _extended(resources).items():
         kind = _kind(name, _labels(node))
         if kind is not None:
-            found[TYPE + kind] += count
+            found[kind] += count
     return found
 
 

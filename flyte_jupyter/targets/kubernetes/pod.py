@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flyte_jupyter.diagnose import ContainerEnd, ExitRecord
+from flyte_jupyter.diagnose import ExitRecord
 from flyte_jupyter.targets.control import Control
+from flyte_jupyter.targets.kubernetes.ends import end_of, terminated
 from flyte_jupyter.targets.kubernetes.link import Stream
-from flyte_jupyter.targets.kubernetes.queues import ending
 from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER
 
 __all__ = ["Pod"]
@@ -28,12 +29,22 @@ class Pod:
     Args:
         name: the pod's.
         remove: has the cluster remove it; may be called more than once.
+        away: says whether this kernel was away for longer than the cluster waits for it.
+
+    Attributes:
+        made: when the cluster had agreed to it, ``None`` before, as ``time.monotonic`` tells it.
+        placed: when it was heard that it has a node, likewise.
     """
 
-    def __init__(self, name: str, remove: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, remove: Callable[[], None], away: Callable[[], bool] = lambda: False
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._name = name
         self._remove = remove
+        self._away = away
+        self.made: float | None = None
+        self.placed: float | None = None
         self._control: Control | None = None
         self._stream: Stream | None = None
         self._killed = self._leaving = False
@@ -53,6 +64,11 @@ class Pod:
     def status(self) -> Mapping[str, Any]:
         """What the cluster has told last."""
         return self._status
+
+    @property
+    def expected(self) -> bool:
+        """Whether it has not reached the hub yet, and is to."""
+        return not self.arrived.done() and not self._killed
 
     def begin(self, stream: Stream, config: Mapping[str, Any]) -> None:
         """Have the first process, which has arrived, start its body.
@@ -90,6 +106,8 @@ class Pod:
             return
         self._killed = True
         if self._control is None:
+            if self.arrived.done():
+                self.arrived.result().close()
             self._remove()
             return
         # the first process is quicker than the cluster, and tells what was used
@@ -106,19 +124,14 @@ class Pod:
         """Take what the cluster tells of it."""
         self._status = _of_task(pod)
         self._leaving = bool(pod["metadata"].get("deletionTimestamp")) and not self._killed
+        if self.placed is None and (pod.get("spec") or {}).get("nodeName"):
+            self.placed = time.monotonic()
         self.changed.set()
-        over = self._status.get("phase") in ("Succeeded", "Failed") or self._terminated()
+        over = self._status.get("phase") in ("Succeeded", "Failed") or terminated(self._status)
         if (over or kind == "DELETED") and not self.ended.done():
             self.ended.set_result(None)
         if kind == "DELETED" and not self.gone.done():
             self.gone.set_result(None)
-
-    def _terminated(self) -> Mapping[str, Any]:
-        for one in self._status.get("containerStatuses") or ():
-            found: Mapping[str, Any] = (one.get("state") or {}).get("terminated") or {}
-            if found:
-                return found
-        return {}
 
     def _told(self, line: dict[str, Any]) -> None:
         if line["op"] == "exit" and not self.exited.done():
@@ -146,24 +159,23 @@ class Pod:
             await asyncio.wait_for(asyncio.shield(self.ended), PATIENCE)
 
     def _record(self) -> ExitRecord:
-        words = "" if self._stream is None else self._stream.text()
-        if self._stream is not None and self._stream.orphaned:
-            return ExitRecord(cause="hub", words=words)
-        if not self.ended.done():
-            return ExitRecord(cause="stream", words=words)
-        end = self._terminated()
-        code = end.get("exitCode")
-        reason = str(end.get("reason") or self._status.get("reason") or "")
-        words = "\n".join(filter(None, (words, str(end.get("message") or ""))))
-        said = str(self._status.get("message") or "") or ending(self._status)
-        container = ContainerEnd(self._name, code, reason == "OOMKilled", said, ())
-        if reason == "OOMKilled":
-            return ExitRecord(signal=9, cause="memory", words=words, container=container)
-        if code is None or (self.gone.done() and not self._killed) or self._leaving:
-            return ExitRecord(cause="removed", words=words, container=container)
-        if code > 128:
-            return ExitRecord(signal=code - 128, words=words, container=container)
-        return ExitRecord(code=code, words=words, container=container)
+        stream = self._stream
+        words = "" if stream is None else stream.text()
+        if self._away():
+            return ExitRecord(cause="asleep", words=words)
+        if stream is not None and stream.orphaned:
+            return ExitRecord(cause="hub", words=words, lost=True)
+        if not self.ended.done() and not self._leaving:
+            return ExitRecord(cause="stream", words=words, lost=True)
+        removed = self._leaving or (self.gone.done() and not self._killed)
+        return end_of(self._name, self._status, words, removed=removed)
+
+    def orphan(self) -> None:
+        """Take note that the session's hub is gone for good."""
+        self.changed.set()
+        if self._stream is not None:
+            self._stream.orphaned = True
+            self._stream.close()
 
     def leave(self) -> None:
         """Let go of it: the engine is closed."""

@@ -16,9 +16,9 @@ from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.targets.kubernetes.images import ClusterImage
 from flyte_jupyter.targets.kubernetes.manifest import pod_name, worker_pod
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
+from flyte_jupyter.targets.kubernetes.refusals import refused
 from flyte_jupyter.targets.kubernetes.security import NOBODY, user_of
 from flyte_jupyter.targets.kubernetes.templates import with_template
-from flyte_jupyter.targets.kubernetes.trouble import refused
 from flyte_jupyter.targets.protocol import Prepared, StartRequest
 
 __all__ = ["judge", "sketch_pod"]
@@ -68,7 +68,7 @@ def judge(api: Api, namespace: str, request: StartRequest, image: ClusterImage, 
     except ApiError as error:
         if "exceeded quota" in error.sentence:
             return f"its pods would wait now: {error.sentence.partition('forbidden: ')[2]}"
-        raise refused(what, error.status, error.reason, error.sentence) from None
+        raise refused(what, error) from None
     return ""
 
 

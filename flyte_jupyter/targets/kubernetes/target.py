@@ -72,6 +72,7 @@ class KubernetesTarget:
         self._ledger: NamespaceLedger | None = None
         self._queues: bool | None = None
         self._all_queued = False
+        self._leaving: list[asyncio.Task[None]] = []
         self._closed = False
 
     def cluster(self) -> Cluster:
@@ -230,11 +231,20 @@ class KubernetesTarget:
     async def _met(self, say: Callable[[str], None] = silent) -> Fleet:
         if self._closed:
             raise TargetError("The engine of this kernel is closed.")
-        if self._fleet is None or (
-            self._fleet.done() and (self._fleet.cancelled() or self._fleet.exception())
-        ):
+        if self._fleet is None or not self._usable(self._fleet):
             self._fleet = asyncio.get_running_loop().create_task(self._open(say))
         return await asyncio.shield(self._fleet)
+
+    def _usable(self, fleet: asyncio.Task[Fleet]) -> bool:
+        """Say whether a fleet comes, or is there and has not ended in the cluster."""
+        if not fleet.done():
+            return True
+        if fleet.cancelled() or fleet.exception() is not None:
+            return False
+        found = fleet.result()
+        if found.over:
+            self._leaving.append(asyncio.get_running_loop().create_task(found.close()))
+        return not found.over
 
     async def _open(self, say: Callable[[str], None]) -> Fleet:
         cluster = await asyncio.to_thread(self.cluster)
@@ -316,6 +326,7 @@ class KubernetesTarget:
         """End all pods; none is started any more."""
         self._closed = True
         self._delivery.close()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         if self._fleet is None:
             return
         if not self._fleet.done():

@@ -206,6 +206,31 @@ def test_a_blob_is_waited_for_and_fetched_whole(play: Any, tmp_path: Path) -> No
     play(act)
 
 
+def test_a_pod_that_the_kernel_has_let_go_of_counts_no_more(play: Any) -> None:
+    async def act(scene: Scene) -> None:
+        reader, writer, *_ = await scene.pod("stale")
+        stream = await scene.stream("stale")
+        frames = Frames()
+        stream.connect(frames)
+        early, ok = frame(b"early"), frame(b"ok")
+        writer.write(MARK + sent(early))
+        await frames.size(len(early))
+        stream.close()
+        assert await reader.read() == b""  # the hub has ended its connection
+        with contextlib.suppress(OSError):
+            writer.write(sent(frame(b"late")))
+            await writer.drain()
+        # what others say is heard after whatever it has said
+        other, *_ = (await scene.pod("next"))[1:]
+        other.write(MARK + sent(ok))
+        second = Frames()
+        (await scene.stream("next")).connect(second)
+        assert await second.size(len(ok)) == ok
+        assert bytes(frames.data) == early
+
+    play(act)
+
+
 def test_a_pod_with_another_key_is_not_let_in(play: Any) -> None:
     async def act(scene: Scene) -> None:
         with pytest.raises(asyncio.IncompleteReadError):
