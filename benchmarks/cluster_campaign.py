@@ -49,7 +49,6 @@ ROOT = Path(__file__).parent.parent
 HEADS = ("fault", "has to", "right", "took", "at worst", "until empty", "at worst", "stated")
 # seconds after the end of a session until nothing of it is left, and after a kernel's death
 LEFT_BY_A_SESSION = 10.0
-LEFT_WITH_A_JANITOR = 15.0
 # its patience of 5 s, what is left of it for 1 s, and what the cluster takes for its own part
 LEFT_TO_THE_CLUSTER = 45.0
 LONGEST = 180.0
@@ -291,14 +290,7 @@ def kernel_asleep_for_long(stage: Stage) -> None:
 
 
 def kernel_killed(stage: Stage) -> None:
-    process = stage.kernel(KERNEL.format(namespace=stage.namespace, patience=600, work="pass"))
-    process.kill()
-    process.communicate()
-
-
-def machine_lost(stage: Stage) -> None:
-    work = "fleet.TIDY = ''"
-    process = stage.kernel(KERNEL.format(namespace=stage.namespace, patience=5, work=work))
+    process = stage.kernel(KERNEL.format(namespace=stage.namespace, patience=5))
     process.kill()
     process.communicate()
 
@@ -365,8 +357,7 @@ FAULTS = (
     Fault("connection cut every 4 MiB", connection_cut, "32 MiB arrive whole"),
     Fault("kernel stopped for 5 s", kernel_asleep, "goes on"),
     Fault("kernel stopped for longer than is waited", kernel_asleep_for_long, "told"),
-    Fault("kernel killed", kernel_killed, "all collected", LEFT_WITH_A_JANITOR),
-    Fault("machine of the kernel lost", machine_lost, "all collected", LEFT_TO_THE_CLUSTER),
+    Fault("kernel killed", kernel_killed, "all collected", LEFT_TO_THE_CLUSTER),
     Fault("quota has no room", quota_hit, "waits, then goes on"),
     Fault("namespace deleted", namespace_deleted, "told, also by the next run"),
 )

@@ -294,7 +294,8 @@ def explain(
     Args:
         task: the task, or its name.
         args: inputs by position, to see how they would travel.
-        target: name of the target, the session's if not given.
+        target: name of the target, the session's if not given; ``on=`` says the same, unless the
+            task has an input of that name.
         kwargs: inputs by name.
 
     Returns:
@@ -306,7 +307,10 @@ def explain(
     """
     from flyte_jupyter.session.explain import explain_task
 
-    return explain_task(_task_of(task), args, kwargs, target)
+    task = _task_of(task)
+    if target is None and "on" in kwargs and "on" not in task.signature.parameters:
+        target = kwargs.pop("on")
+    return explain_task(task, args, kwargs, target)
 
 
 def run_cell(

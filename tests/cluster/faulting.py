@@ -40,12 +40,11 @@ TASKS = """
         return flyte.ctx().attempt_number
 """
 
-# A kernel that is killed, or dies with its machine and the janitor.
+# A kernel that is killed, in a cluster that waits for it for a few seconds.
 KERNEL = """
     import time
-    from flyte_jupyter.targets.kubernetes import fleet, manifest
+    from flyte_jupyter.targets.kubernetes import manifest
 
-    {work}
     manifest.PATIENCE = {patience}
     manifest.LEFT = 1
 
@@ -64,9 +63,8 @@ KERNEL = """
 # A kernel that is stopped, in a cluster that waits for it for a few seconds.
 SLEEPER = """
     import time
-    from flyte_jupyter.targets.kubernetes import fleet, link, manifest
+    from flyte_jupyter.targets.kubernetes import link, manifest
 
-    fleet.TIDY = ''
     link.PULSE_SECONDS = 1.0
     manifest.PATIENCE = {patience}
     manifest.LEFT = 1

@@ -102,12 +102,10 @@ def test_when_its_namespace_is_deleted_a_run_says_so(
     flyte.shut_down()
 
 
-@pytest.mark.parametrize("janitor", [True, False])
 def test_the_cluster_removes_what_a_killed_kernel_leaves(
-    janitor: bool, kernel: Callable[[str], Any], core: Any, namespace: str
+    kernel: Callable[[str], Any], core: Any, namespace: str
 ) -> None:
-    patience, work = (600, "pass") if janitor else (5, "fleet.TIDY = ''")
-    process = kernel(KERNEL.format(namespace=namespace, patience=patience, work=work))
+    process = kernel(KERNEL.format(namespace=namespace, patience=5))
     assert process.stdout.readline() == "begun\n", process.stderr.read()
     process.kill()
     process.wait()

@@ -83,16 +83,19 @@ def test_a_watch_that_has_expired_is_begun_anew(
     asked: list[str] = []
     lists: list[float] = []
     heard: list[str] = []
+    refusals: list[Exception | None] = []
     listener = Listener(
         Late(connect({"namespace": namespace})),
         f"/api/v1/namespaces/{namespace}/pods",
         "",
         lambda _, at: lists.append(at),
         lambda _, found: heard.append(found["metadata"]["name"]),
+        refusals.append,
     )
     threading.Thread(target=listener.listen, daemon=True).start()
     until(lambda: len(asked) > 1)
     assert len(lists) == 2
+    assert [getattr(one, "status", None) for one in refusals] == [None, 410, None]
     name = pod("true")
     until(lambda: name in heard)
     listener.close()
