@@ -312,7 +312,7 @@ def test_a_wait_in_a_queue_ends_with_the_time_that_it_may_take(
     until(lambda: not [pod for pod in pods(core, namespace) if QUEUE in pod.metadata.labels])
 
 
-def test_a_task_that_its_queue_puts_out_is_told(
+def test_a_task_that_its_queue_puts_out_waits_for_it_again(
     make_queue: Callable[..., str], book: Callable[[str], Any], kueue: Any, namespace: str
 ) -> None:
     make_queue("gpus")
@@ -320,8 +320,11 @@ def test_a_task_that_its_queue_puts_out_is_told(
     Waits(run).hear("here")
     drain = {"spec": {"stopPolicy": "HoldAndDrain"}}
     kueue.patch_namespaced_custom_object(GROUP, VERSION, namespace, "localqueues", "gpus", drain)
-    with pytest.raises(flyte.errors.RuntimeSystemError, match="LocalQueue is stopped"):
-        run.result()
+    Waits(run).hear("tries again")
+    told = [event.data["sentence"] for event in run.events() if event.kind == "error"]
+    assert len(told) == 1
+    assert "LocalQueue is stopped" in told[0]
+    run.abort()
 
 
 def test_where_all_goes_through_a_queue_the_hub_does_as_well(
