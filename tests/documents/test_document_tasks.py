@@ -53,8 +53,8 @@ def test_a_placeholder_runs_and_says_that_it_returns_nothing(played: Any) -> Non
 def test_so_do_the_placeholders_of_several_environments(played: Any) -> None:
     rows = MORE_PLACEHOLDERS
     if played.target == "kubernetes":
-        # a pod waits for a node with 2 or 8 free processors, however long that takes
-        small = "{}.override(resources=flyte.Resources(cpu=1)), {}"
+        # a pod waits for a node that has so much free, however long that takes
+        small = "{}.override(resources=flyte.Resources(cpu=1, memory='128Mi')), {}"
         calls = [call.split(", ", 1) for _, call, _ in rows]
         rows = tuple((row[0], small.format(*c), row[2]) for row, c in zip(rows, calls, strict=True))
     assert_placeholders(played.kernel, rows)
