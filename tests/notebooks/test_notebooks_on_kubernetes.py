@@ -17,12 +17,7 @@ import pytest
 from tests.clusters import Place, until
 
 ROOT = Path(__file__).parents[2]
-# these show what the others do once more
-SHORT = ("quickstart", "packages-side-by-side")
-NOTEBOOKS = [
-    pytest.param(path, id=path.stem, marks=() if path.stem in SHORT else pytest.mark.long)
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
-]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # all cells of a notebook may take so many seconds, and this is no test of how fast they are
 LIMIT = 600
 IMAGE = "python:{}.{}-slim".format(*sys.version_info)
@@ -56,7 +51,7 @@ run_alphafold = before
 """
 
 
-pytestmark = pytest.mark.timeout(LIMIT + 30)
+pytestmark = [pytest.mark.timeout(LIMIT + 30), pytest.mark.long]
 
 
 def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, Any]:
@@ -88,7 +83,7 @@ def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, An
     return places
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_gives_the_same_on_kubernetes(
     path: Path, core: Any, place: Place, tmp_path: Path
 ) -> None:
