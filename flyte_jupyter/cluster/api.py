@@ -210,8 +210,8 @@ class Watch:
                 for line in lines:
                     if line:
                         yield json.loads(line)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError):
-            return
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError):
+            return  # the last where it was closed while it was read
 
     def close(self) -> None:
         """End it, from any thread: who waits for an event waits no longer."""
