@@ -98,8 +98,8 @@ def test_nothing_is_built_for_packages_files_and_variables(
 
 
 def test_a_registry_that_is_no_name_is_told(target: Callable[..., KubernetesTarget]) -> None:
-    line = told(target("prod", registry="https://ghcr.io/Me"), BUILT)
-    assert "registry='https://ghcr.io/Me' is no image reference" in line
+    line = told(target("prod", registry="https://registry.example.com/Me"), BUILT)
+    assert "registry='https://registry.example.com/Me' is no image reference" in line
 
 
 def test_an_option_of_init_that_is_misspelt_is_told() -> None:
