@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -62,7 +62,7 @@ class Engine:
         self._said: set[str] = set()
         self._unsaid: list[str] = []
         self._messages: deque[Callable[[], None]] = deque()
-        self._ahead: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._bell = Bell()
         self._process = os.getpid()
         self._open = True
@@ -169,9 +169,7 @@ class Engine:
                 await self.conductor(target).start_ahead(settings, environment)
 
         def begin() -> None:
-            task = self._loop.create_task(start())
-            self._ahead.add(task)
-            task.add_done_callback(self._ahead.discard)
+            self._spawn(start())
 
         if self.alive:
             self._post(begin)
@@ -243,23 +241,54 @@ class Engine:
         async def go_on() -> None:
             from flyte_jupyter.engine.adoption import lost, take_over
 
+            ends = {
+                name: lost(EngineError("The engine of this kernel is closed.")) for name in runs
+            }
             try:
                 place = self.conductor(target).target
                 ends = await take_over(place, runs, attempts, self.journal)
             except Exception as error:
                 ends = {name: lost(error) for name in runs}
-            for name, outcome in ends.items():
-                self._end(runs[name], outcome)
+            finally:
+                for name, outcome in ends.items():
+                    self._end(runs[name], outcome)
 
         def begin() -> None:
             for name in runs:
                 self.journal.put("runs", (name,), owner=self.journal.owner)
-            task = self._loop.create_task(go_on())
-            self._ahead.add(task)
-            task.add_done_callback(self._ahead.discard)
+            self._spawn(go_on())
 
         self._runs.update(runs)
         self._post(begin)
+
+    def follow(self, run: RunState, look: Callable[[], Outcome | None], pause: float) -> None:
+        """Look at a run of another engine again and again; returns at once.
+
+        Args:
+            run: its state here.
+            look: takes over what is new, and returns how it has ended, ``None`` before that.
+            pause: seconds between two looks.
+        """
+
+        async def go_on() -> None:
+            from flyte_jupyter.engine.adoption import lost
+
+            outcome = lost(EngineError("The engine of this kernel is closed."))
+            try:
+                while (found := look()) is None:
+                    await asyncio.sleep(pause)
+                outcome = found
+            except Exception as error:
+                outcome = lost(error)
+            finally:
+                run.end(outcome)
+
+        self._post(lambda: self._spawn(go_on()))
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def keep(self) -> None:
         """Return once all that is known so far is written down."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-import threading
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from flyte_jupyter.engine.events import TERMINAL
@@ -56,24 +56,21 @@ def attach(name: str = "") -> Run:
         with closing(db):
             state.end(past.outcome())
     elif _lives(db, record.name):
-        threading.Thread(target=_follow, args=(db, past, state), daemon=True).start()
+        engine.follow(state, partial(_look, db, past, state), LOOK)
     else:
         with closing(db):
             _take_over(db, folder, past, state)
     return Run(engine, state, opener)
 
 
-def _follow(db: sqlite3.Connection, past: Past, state: RunState) -> None:
-    """Tell what another kernel writes down of its run, until that has ended."""
+def _look(db: sqlite3.Connection, past: Past, state: RunState) -> Outcome | None:
+    """Tell what another kernel has written down of its run; return how it has ended, if it has."""
+    over, lives = past.phase in TERMINAL, _lives(db, past.name)
+    past.tell(state)
+    if not over and lives:
+        return None
     with closing(db):
-        while past.phase not in TERMINAL:
-            if not _lives(db, past.name):
-                state.end(_left_behind(past))
-                return
-            past.tell(state)
-            time.sleep(LOOK)
-        past.tell(state)
-        state.end(past.outcome())
+        return past.outcome() if over else _left_behind(past)
 
 
 def _left_behind(past: Past) -> Outcome:
