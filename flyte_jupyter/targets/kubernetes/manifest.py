@@ -51,7 +51,7 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 #: Seconds without the kernel after which a session ends: a laptop that sleeps is not dead.
 PATIENCE = 600
 # What is left of a session after its end is removed by the cluster after so many seconds.
-LEFT = 60
+LEFT = 10
 # A pod whose node is lost is given up after so many seconds.
 NODE_LOST = 60
 HUB_KEYS = (KEY, CERTIFICATE, PRIVATE)
