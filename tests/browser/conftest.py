@@ -1,0 +1,258 @@
+"""JupyterLab in a real browser: a server of its own, notebooks, and pages that show them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# what a browser asks the network for by itself is refused on closed machines, again and again
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SIZE = {"width": 1400, "height": 1000}
+#: Milliseconds for anything to appear.
+LIMIT = 60_000
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser without a window, or a skip without one."""
+    named = os.environ.get("FLYTE_JUPYTER_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(
+            "needs a browser: apt-get install chromium, or name one in FLYTE_JUPYTER_CHROMIUM"
+        )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=list(QUIET))
+        yield running
+        running.close()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A JupyterLab of the tests' own.
+
+    Args:
+        url: where it answers.
+        token: lets one in.
+        folder: where its notebooks are.
+        settings: the folder of its users' settings.
+    """
+
+    url: str
+    token: str
+    folder: Path
+    settings: Path
+
+    def set(self, package: str, plugin: str, **values: object) -> None:
+        """Give settings of one of JupyterLab's plugins to the pages that are opened from now on."""
+        file = self.settings / "@jupyterlab" / package / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+
+
+@contextlib.contextmanager
+def serving(folder: Path, python: str = sys.executable, app: str = "lab") -> Iterator[Server]:
+    """Serve a folder.
+
+    Args:
+        folder: for notebooks, settings and state, all of it the server's own.
+        python: the interpreter whose Jupyter it is, and whose kernels.
+        app: ``lab`` or ``notebook``.
+    """
+    work, config, data, runtime = (folder / part for part in ("work", "config", "data", "run"))
+    settings = config / "lab" / "user-settings"
+    for each in (work, config, data, runtime, settings):
+        each.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(16)
+    own = {
+        "JUPYTER_CONFIG_DIR": str(config),
+        "JUPYTER_DATA_DIR": str(data),
+        "JUPYTER_RUNTIME_DIR": str(runtime),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(config / "lab" / "workspaces"),
+        "JUPYTER_TOKEN": token,
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    options = (
+        "--no-browser",
+        "--allow-root",
+        "--port=0",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={work}",
+    )
+    log = (folder / "server.log").open("w")
+    server = subprocess.Popen(
+        [python, "-m", "jupyter", app, *options],
+        env={**os.environ, **own},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=work,
+    )
+    try:
+        url = _address(server, runtime, folder / "server.log")
+        found = Server(url, token, work, settings)
+        found.set("apputils-extension", "notification", fetchNews="false", checkForUpdates=False)
+        yield found
+    finally:
+        server.terminate()
+        server.wait()
+        log.close()
+
+
+def _address(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
+    """Wait until a server answers, and return where."""
+    import time
+
+    limit = time.monotonic() + LIMIT / 1000
+    while time.monotonic() < limit and server.poll() is None:
+        for file in runtime.glob("jpserver-*.json"):
+            with contextlib.suppress(ValueError, OSError):
+                url = str(json.loads(file.read_text())["url"])
+                urllib.request.urlopen(f"{url}api", timeout=5).close()
+                return url
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(0.1)
+    raise RuntimeError(f"JupyterLab did not answer:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A JupyterLab for all tests of a session."""
+    with serving(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+class Notebook:
+    """A notebook, open in a browser.
+
+    Args:
+        page: the page that shows it.
+        path: its file.
+    """
+
+    def __init__(self, page: Page, path: Path) -> None:
+        self.page = page
+        self.path = path
+
+    @property
+    def cells(self) -> Locator:
+        """The cells that are shown."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell")
+
+    def output(self, number: int) -> Locator:
+        """What a cell has given, by its place among the code cells, from 0."""
+        return self.cells.nth(number).locator(".jp-Cell-outputArea")
+
+    def command(self, name: str) -> None:
+        """Choose a command of the palette by its whole name."""
+        self.page.keyboard.press("Control+Shift+KeyC")
+        field = self.page.locator(".lm-CommandPalette-input")
+        field.fill(name)
+        exact = re.compile(f"^{re.escape(name)}$")
+        self.page.locator(".lm-CommandPalette-itemLabel").filter(has_text=exact).first.click()
+
+    def menu(self, *path: str) -> None:
+        """Choose from the menus."""
+        self.page.locator(f'.lm-MenuBar-itemLabel:text-is("{path[0]}")').click()
+        for name in path[1:]:
+            self.page.locator(f'.lm-Menu-itemLabel:text-is("{name}")').click()
+
+    def run_all(self) -> None:
+        """Begin to execute all cells; does not wait."""
+        self.menu("Run", "Run All Cells")
+
+    def idle(self, timeout: float = LIMIT) -> None:
+        """Wait until every code cell has been executed and the kernel has nothing to do."""
+        self.page.wait_for_function(
+            """() => {
+                const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
+                const prompts = cells.map(c => c.querySelector('.jp-InputPrompt')?.textContent);
+                return prompts.every(text => /\\d/.test(text || '')) && document.querySelector(
+                    '.jp-Notebook-ExecutionIndicator[data-status=idle]');
+            }""",
+            timeout=timeout,
+        )
+
+    def save(self) -> Any:
+        """Save it, and return what is in its file."""
+        before = self.path.stat().st_mtime_ns
+        self.page.keyboard.press("Control+KeyS")
+        limit = 200
+        while self.path.stat().st_mtime_ns == before and limit:
+            self.page.wait_for_timeout(50)
+            limit -= 1
+        return nbformat.read(self.path, as_version=4)
+
+
+@pytest.fixture
+def open_notebook(
+    lab: Server, browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Notebook]]:
+    """A function that opens a notebook with some cells; its page is closed and its kernel ended."""
+    opened: list[Page] = []
+
+    def show(*cells: str, theme: str = "light") -> Notebook:
+        stem = re.sub(r"\W+", "-", request.node.name).strip("-")[:60]
+        path = lab.folder / f"{stem}-{len(opened)}.ipynb"
+        notebook: Any = nbformat.v4.new_notebook()
+        notebook.cells = [nbformat.v4.new_code_cell(each) for each in cells]
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, path)
+        lab.set("apputils-extension", "themes", theme=THEMES[theme])
+        page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+        page.set_default_timeout(LIMIT)
+        opened.append(page)
+        page.goto(f"{lab.url}lab/tree/{path.name}?token={lab.token}&reset")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        # until a session has its kernel, whoever runs a cell is asked for one
+        page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+        return Notebook(page, path)
+
+    yield show
+    for number, page in enumerate(opened):
+        # pictures to be looked at, where somebody wants them
+        if pictures := os.environ.get("FLYTE_JUPYTER_PICTURES"):
+            page.screenshot(path=f"{pictures}/{request.node.name}-{number}.png")
+        page.close()
+    _end_kernels(lab)
+
+
+def _end_kernels(lab: Server) -> None:
+    head = {"Authorization": f"token {lab.token}"}
+    asked = urllib.request.Request(f"{lab.url}api/sessions", headers=head)
+    with urllib.request.urlopen(asked) as answer:
+        found = json.load(answer)
+    for one in found:
+        end = urllib.request.Request(
+            f"{lab.url}api/sessions/{one['id']}", method="DELETE", headers=head
+        )
+        urllib.request.urlopen(end).close()
