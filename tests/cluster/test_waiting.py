@@ -14,8 +14,6 @@ from flyte_jupyter.targets.kubernetes import trouble
 from .conftest import until
 from .faulting import TASKS, said_of, with_token
 
-pytestmark = pytest.mark.long
-
 KINDS = ["pods", "pods/log", "pods/portforward", "jobs", "secrets"]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.clusters import Place, until
+from tests.clusters import Place
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -39,6 +39,8 @@ declared = [each.value for each in catalog.current().environments.values()]
 runs = {each.name: flyte_jupyter.run(each.task(where)) for each in declared}
 with open("where.json", "w") as file:
     json.dump({name: run.result() for name, run in runs.items()}, file)
+# nbval kills a kernel, which then leaves its pods to the cluster for a while
+flyte_jupyter.shut_down()
 """
 ON_ACCELERATORS = """
 before, run_alphafold = run_alphafold, run_alphafold.override(
@@ -51,7 +53,7 @@ run_alphafold = before
 """
 
 
-pytestmark = [pytest.mark.timeout(LIMIT + 30), pytest.mark.long]
+pytestmark = pytest.mark.timeout(LIMIT + 30)
 
 
 def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, Any]:
@@ -100,7 +102,6 @@ def test_a_notebook_gives_the_same_on_kubernetes(
         assert boots[pod.spec.node_name] == boot
         assert "ipykernel" not in packages
     assert len({host for host, _, _ in places.values()}) == len(places)
-    until(lambda: not core.list_namespaced_pod(place.namespace).items)
 
 
 def test_a_step_of_a_workflow_goes_where_the_accelerators_are(
