@@ -77,7 +77,17 @@ def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, An
     settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), f"--timeout={LIMIT}"]
     on_cluster = {"FLYTE_JUPYTER_TARGET": "kubernetes", "KUBECONFIG": place.kubeconfig}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings, str(copy)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n0",
+            "-p",
+            "no:cacheprovider",
+            *settings,
+            str(copy),
+        ],
         cwd=ROOT,
         env={**os.environ, **on_cluster},
         capture_output=True,
