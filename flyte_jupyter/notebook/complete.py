@@ -24,6 +24,7 @@ from flyte_jupyter.notebook.options import (
     IMAGES_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
+    RERUN_OPTIONS,
     ROLLBACK_OPTIONS,
     RUN_OPTIONS,
     UNDEPLOY_OPTIONS,
@@ -42,6 +43,7 @@ TABLES = {
     ("%%", "flyte_run"): CELL_RUN_OPTIONS,
     ("%", "flyte_explain"): EXPLAIN_OPTIONS,
     ("%", "flyte_logs"): LOGS_OPTIONS,
+    ("%", "flyte_rerun"): RERUN_OPTIONS,
     ("%", "flyte_ps"): PS_OPTIONS,
     ("%", "flyte_clean"): CLEAN_OPTIONS,
     ("%", "flyte_images"): IMAGES_OPTIONS,
@@ -127,6 +129,8 @@ def candidates(line: str, catalog: Catalog, variables: Mapping[str, Any] = {}) -
     if magic in OF_ENVIRONMENTS:
         named = _named(catalog.environments, "environment")
         return _completion(fragment, [*named, *_options(options)])
+    if magic == "flyte_rerun":
+        return _completion(fragment, [*_runs(), *_options(options)])
     if magic == "flyte_logs":
         return _completion(fragment, [*_runs(), *_tasks(catalog, variables), *_options(options)])
     return _completion(fragment, [*_tasks(catalog, variables), *_options(options)])

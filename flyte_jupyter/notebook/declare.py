@@ -93,11 +93,13 @@ def run_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     overrides = task_fields(values)
     if (resources := _resources(values)) is not None:
         overrides["resources"] = resources
-    for name in ("cache", "interruptible", "service_account", "max_inline_io_bytes"):
+    for name in ("accelerator", "cache", "interruptible", "service_account", "max_inline_io_bytes"):
         if name in values:
             overrides[name] = values[name]
     if overrides:
         fields["overrides"] = overrides
+    if "keep" in values:
+        fields["keep"] = values["keep"]
     return fields
 
 
