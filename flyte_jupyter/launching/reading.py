@@ -1,7 +1,7 @@
 """Inputs of a task from text, typed by its signature: ``--rows 1000 --day 2024-05-01``.
 
 Scalars are written as they are, everything with parts (lists, dicts, dataclasses, models) as JSON
-or as a literal of Python's. A parameter without annotation takes such text, or else the text itself.
+or as a literal of Python. A parameter without annotation takes such text, else the text itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,15 @@ from flyte_jupyter.launching.said import length_of_time
 from flyte_jupyter.launching.usage import MagicUsageError
 from flyte_jupyter.spec.naming import did_you_mean
 
-__all__ = ["annotations_of", "from_json", "from_text", "kind_in_words"]
+__all__ = [
+    "annotations_of",
+    "from_json",
+    "from_text",
+    "has_fields",
+    "is_read",
+    "kind_in_words",
+    "unknown_input",
+]
 
 YES = ("true", "yes", "on", "1")
 NO = ("false", "no", "off", "0")
@@ -82,6 +90,31 @@ def from_json(name: str, value: Any, annotation: Any) -> Any:
         return _json(value, annotation)
     except _UnfitError as unfit:
         raise InputTypeError(f"{name} takes {unfit}, not {json.dumps(value)}") from None
+
+
+def is_read(annotation: Any) -> bool:
+    """Return whether a text can mean a value of a type, so that it can be written at all."""
+    if annotation in (Any, None, type(None), object) or annotation in _SCALARS:
+        return True
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return is_read(inner[0])
+    if origin is typing.Literal:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(map(is_read, inner))
+    kind = origin or annotation
+    if not isinstance(kind, type):
+        return True  # a type variable, say: whatever is written
+    if kind in _CONTAINERS:
+        return all(map(is_read, (one for one in inner if one is not ...)))
+    return (
+        issubclass(kind, enum.Enum)
+        or typing.is_typeddict(annotation)
+        or dataclasses.is_dataclass(kind)
+        or has_fields(kind)
+        or hasattr(kind, "model_validate")
+    )
 
 
 def kind_in_words(annotation: Any) -> str:
@@ -155,7 +188,7 @@ def _json(value: Any, annotation: Any) -> Any:
         return value
     if (read := _CONTAINERS.get(kind)) is not None:
         return read(value, inner)
-    if typing.is_typeddict(annotation) or dataclasses.is_dataclass(kind) or _has_fields(kind):
+    if typing.is_typeddict(annotation) or dataclasses.is_dataclass(kind) or has_fields(kind):
         return _record(value, kind)
     if hasattr(kind, "model_validate"):
         return _model(value, kind)
@@ -264,7 +297,8 @@ _CONTAINERS: dict[Any, Callable[[Any, tuple[Any, ...]], Any]] = {
 }
 
 
-def _has_fields(kind: type) -> bool:
+def has_fields(kind: type) -> bool:
+    """Return whether a class is a named tuple."""
     return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
