@@ -27,6 +27,7 @@ _FACE = {
         "shut_down",
         "with_runcontext",
     ),
+    "flyte_jupyter.notebook.launch": ("launch_form",),
     "flyte_jupyter.session.attach": ("attach",),
     "flyte_jupyter.session.deployments": ("deployments", "rollback", "undeploy"),
     "flyte_jupyter.session.graph": ("graph",),
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
         shut_down,
         with_runcontext,
     )
+    from flyte_jupyter.notebook.launch import launch_form
     from flyte_jupyter.session.attach import attach
     from flyte_jupyter.session.deployments import deployments, rollback, undeploy
     from flyte_jupyter.session.graph import graph

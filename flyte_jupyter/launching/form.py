@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flyte_jupyter import catalog
@@ -14,7 +15,7 @@ from flyte_jupyter.capsule.explain import Explanation
 from flyte_jupyter.errors import FlyteError, InputError
 from flyte_jupyter.launching.code import Call, magic_of, python_of
 from flyte_jupyter.launching.fields import Field, fields_of, walk
-from flyte_jupyter.launching.picking import fitting
+from flyte_jupyter.launching.picking import fitting, in_short
 from flyte_jupyter.launching.settings import Setting, Settings, inherited_text
 from flyte_jupyter.launching.values import LEFT, Entry, Filled, Problem, Reader, State, text_of
 from flyte_jupyter.launching.written import Writer
@@ -36,8 +37,11 @@ class LaunchForm:
         task: what it launches; not needed where a recorded run says it.
         notebook: the variables that can be picked.
         recorded: the run that is to be run again, whose inputs and options stand in the fields.
+        args: inputs by position that stand in the fields.
+        kwargs: inputs by name, likewise.
 
     Raises:
+        InputError: an input that the task does not take.
         NotFoundError: the task of the recorded run is declared no more, or its inputs are not kept
             any more.
     """
@@ -47,11 +51,14 @@ class LaunchForm:
         task: Task | None,
         notebook: Mapping[str, Any],
         recorded: Recorded | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._lock = threading.RLock()
         self._callbacks: list[Callable[[], None]] = []
         self._notebook = notebook
         self._entries: dict[str, Entry] = {}
+        self._known: tuple[Task, list[Field]] | None = None
         self.recorded = recorded
         self._inputs = inputs_of(recorded) if recorded is not None else {}
         self.settings = Settings(recorded)
@@ -59,6 +66,7 @@ class LaunchForm:
         if found is None:
             raise InputError("A launch form needs a task, or a recorded run.")
         self.task: Task = found
+        self._given = _bound(found, args, dict(kwargs))
         self.runs: list[Run] = []
         """What was launched from here, the last one at the end."""
 
@@ -67,7 +75,25 @@ class LaunchForm:
     @property
     def fields(self) -> list[Field]:
         """The inputs, in the order of the signature."""
-        return fields_of(self.current, self._inputs)
+        task = self.current
+        if self._known is None or self._known[0] is not task:
+            self._known = task, fields_of(task, {**self._inputs, **self._given})
+        return self._known[1]
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """What is launched, and what it runs in: the image and the target."""
+        task = self.current
+        settings = catalog.current().resolve(task).settings if task.func is not None else None
+        image = str(settings.image) if settings is not None and settings.image else ""
+        again = f"again, as {self.recorded.name}" if self.recorded is not None else ""
+        said = [again, image, (task.doc or "").split("\n")[0]]
+        return f"Launch {task.name}", " · ".join(filter(None, said))
+
+    @property
+    def recorded_inputs(self) -> Mapping[str, Any]:
+        """The inputs of the recorded run, by parameter; none without one."""
+        return self._inputs
 
     @property
     def current(self) -> Task:
@@ -102,8 +128,16 @@ class LaunchForm:
         """Return the variables of the notebook that fit a field, by name."""
         return fitting(field, self._notebook)
 
+    def described(self, name: str) -> str:
+        """Return a variable with its type: ``frame: DataFrame 100 x 3``."""
+        if name not in self._notebook:
+            return name
+        return f"{name}: {in_short(self._notebook[name])}"
+
     def inherited(self, setting: Setting) -> str:
         """Return what holds for a setting where the form says nothing, and who said so."""
+        if self.current.func is None:  # deployed: what holds for it is kept where it lies
+            return ""
         resolved = catalog.current().resolve(self.current)
         return inherited_text(setting, resolved)
 
@@ -167,6 +201,9 @@ class LaunchForm:
                 for field in self.fields
                 if (value := reader.read(field)) is not None
             }
+            for name, value in self._given.items():
+                if name not in filled:
+                    filled[name] = Filled(value, reader.written(name, value))
             problems = [*reader.problems, *self.settings.problems()]
         if not reader.problems and (problem := self._missing(task, filled)) is not None:
             problems.insert(0, problem)
@@ -251,3 +288,11 @@ class LaunchForm:
         with self._lock:
             self.runs.append(run)
         return run
+
+
+def _bound(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return parameter to value of what is given, which need not be all that a call needs."""
+    try:
+        return dict(task.signature.bind_partial(*args, **kwargs).arguments)
+    except TypeError:
+        return task.bind(args, kwargs)  # says what does not fit

@@ -72,7 +72,7 @@ SETTINGS: tuple[Setting, ...] = (
         "task_queue", "task queue", "--task-queue", hint="queue that admits the tasks",
         field="queue", every=True,
     ),
-    Setting("name", "name", "--name", hint="unique name of the run"),
+    Setting("name", "name of the run", "--name", hint="unique name of the run"),
     Setting("cpu", "cpu", "--cpu", "cores", "2, 500m, or request,limit: 1,4", "cpu"),
     Setting("memory", "memory", "--memory", "bytes", "4Gi, or request,limit: 1Gi,4Gi", "memory"),
     Setting("gpu", "gpu", "--gpu", "count or type", "1, A100:2, T4", "gpu"),

@@ -148,13 +148,14 @@ class Reader:
         except FlyteError as error:
             self._refuse(field, error.sentence, error.remedy)
             return None
-        return Filled(value, self._written(field, value) if code is None else code)
+        return Filled(value, self.written(field.key, value) if code is None else code)
 
-    def _written(self, field: Field, value: Any) -> str:
+    def written(self, key: str, value: Any) -> str:
+        """Return the source of a value; where there is none, a note above says so."""
         try:
             return self.writer.write(value)
         except Unwritable as error:
-            self.writer.imports[f"# {field.key} holds a {error}, which has to be a variable"] = None
+            self.writer.imports[f"# {key} holds a {error}, which has to be a variable"] = None
             return "..."
 
     def _record(self, field: Field) -> Filled | None:

@@ -34,6 +34,7 @@ from flyte_jupyter.notebook.options import (
     EXPLAIN_OPTIONS,
     GRAPH_OPTIONS,
     IMAGES_OPTIONS,
+    LAUNCH_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
     RERUN_OPTIONS,
@@ -132,6 +133,26 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         from flyte_jupyter.notebook.running import run_body
 
         return run_body(line, cell, self.shell, current())
+
+    @_helped(("Options:", LAUNCH_OPTIONS))
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    def flyte_launch(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """Open the form that launches a task.
+
+            %flyte_launch train
+            %flyte_launch train(rows=1000)
+            %flyte_launch --run last
+
+        It is made from the task's signature: every input with its type and its default, the target,
+        the task queue, overrides, cache and name of the run. What does not fit is refused in place.
+        With a run, the form has its inputs, its target, its queue and its overrides, open to
+        change. What is written in parentheses stands in the form.
+        """
+        from flyte_jupyter.notebook.launch.line import launch_line
+
+        return launch_line(line, self._variables(local_ns), self.shell, current())
 
     @_helped(("Options:", RERUN_OPTIONS))
     @no_var_expand

@@ -21,6 +21,7 @@ __all__ = [
     "EXPLAIN_OPTIONS",
     "GRAPH_OPTIONS",
     "IMAGES_OPTIONS",
+    "LAUNCH_OPTIONS",
     "LOGS_OPTIONS",
     "PS_OPTIONS",
     "RBAC_OPTIONS",
@@ -153,6 +154,9 @@ RERUN_OPTIONS: tuple[Option, ...] = (
 CELL_RUN_OPTIONS: tuple[Option, ...] = (
     _option("--env --environment", Kind.ONE, "ENV", "environment of the cell", "environments"),
     *_CONTEXT,
+)
+LAUNCH_OPTIONS: tuple[Option, ...] = (
+    _option("--run", Kind.ONE, "RUN|last", "run this one again, with its inputs open", "runs"),
 )
 EXPLAIN_OPTIONS: tuple[Option, ...] = (ON,)
 LOGS_OPTIONS: tuple[Option, ...] = (

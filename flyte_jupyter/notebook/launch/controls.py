@@ -1,0 +1,116 @@
+"""The control of a field: which widget it is, and the text that stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, time
+from typing import Any
+
+import ipywidgets as widgets
+
+from flyte_jupyter.launching.fields import Field, Kind
+
+__all__ = ["LABEL", "WIDE", "Control", "control_for", "slider_for"]
+
+LABEL = {"description_width": "13em"}
+WIDE = "30em"
+STEPS = 100
+
+
+class Control:
+    """A widget, and the way between its value and a text.
+
+    Args:
+        widget: the widget.
+        text: turns its value into a text.
+        value: turns a text into its value.
+    """
+
+    def __init__(
+        self, widget: Any, text: Callable[[Any], str] = str, value: Callable[[str], Any] = str
+    ) -> None:
+        self.widget = widget
+        self._text = text
+        self._value = value
+
+    @property
+    def text(self) -> str:
+        """The text that stands in it."""
+        return self._text(self.widget.value)
+
+    def show(self, text: str) -> None:
+        """Let a text stand in it, if that is not so."""
+        value = self._value(text)
+        if self.widget.value != value:
+            self.widget.value = value
+
+
+def control_for(field: Field, offered: str) -> Control:
+    """Return the control of a field.
+
+    Args:
+        field: the field, no record.
+        offered: what a text field shows while nothing stands in it.
+    """
+    layout = widgets.Layout(width=WIDE)
+    common = {"description": field.name, "style": LABEL, "layout": layout}
+    if field.kind is Kind.SWITCH and not field.required and field.default is not None:
+        return Control(widgets.Checkbox(**common), _yes_or_no, lambda text: text == "true")
+    if field.kind in (Kind.SWITCH, Kind.CHOICE):
+        words = field.choices or ("true", "false")
+        empty = () if text_stands(field) else ("",)
+        return Control(widgets.Dropdown(options=[*empty, *words], **common), _or_empty)
+    if field.kind is Kind.DATE:
+        return Control(widgets.DatePicker(**common), _written, _reader(date))
+    if field.kind is Kind.TIME:
+        return Control(widgets.TimePicker(**common), _written, _reader(time))
+    if field.kind is Kind.MOMENT and getattr(field.default, "tzinfo", None) is None:
+        return Control(widgets.NaiveDatetimePicker(**common), _written, _reader(datetime))
+    if field.kind is Kind.VARIABLE:
+        return Control(widgets.Dropdown(options=[(offered, "")], **common), _or_empty)
+    if field.kind is Kind.LITERAL:
+        return Control(widgets.Textarea(placeholder=offered, rows=2, **common))
+    return Control(widgets.Text(placeholder=offered, **common))
+
+
+def slider_for(field: Field) -> Any:
+    """Return a slider beside a number that is held to two ends; None for others."""
+    low = field.bounds.get("ge", field.bounds.get("gt"))
+    high = field.bounds.get("le", field.bounds.get("lt"))
+    if low is None or high is None or field.kind not in (Kind.WHOLE, Kind.NUMBER):
+        return None
+    layout = widgets.Layout(width="12em")
+    common = {"readout": False, "tooltip": f"{field.name}, {low} to {high}", "layout": layout}
+    if field.kind is Kind.WHOLE:
+        least = low + ("gt" in field.bounds and "ge" not in field.bounds)
+        most = high - ("lt" in field.bounds and "le" not in field.bounds)
+        return widgets.IntSlider(min=int(least), max=int(most), **common)
+    step = (high - low) / STEPS
+    return widgets.FloatSlider(min=float(low), max=float(high), step=step, **common)
+
+
+def text_stands(field: Field) -> bool:
+    """Return whether a field to choose in always has a choice."""
+    return not field.required and field.default is not None
+
+
+def _yes_or_no(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _or_empty(value: Any) -> str:
+    return value or ""
+
+
+def _written(value: Any) -> str:
+    return "" if value is None else str(value.isoformat())
+
+
+def _reader(kind: Any) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return kind.fromisoformat(text) if text else None
+        except ValueError:  # of a form filled in by code, which says what is wrong
+            return None
+
+    return read

@@ -1,0 +1,103 @@
+"""A launch form as the value of a cell: widgets where somebody watches, a summary everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flyte_jupyter import catalog
+from flyte_jupyter.launching.form import LaunchForm
+from flyte_jupyter.session.run import Run
+from flyte_jupyter.spec import Task
+
+if TYPE_CHECKING:
+    from flyte_jupyter.notebook.launch.view import LaunchView
+
+__all__ = ["OpenForm", "launch_form"]
+
+
+class OpenForm:
+    """A launch form in a notebook.
+
+    Args:
+        form: its model, which code may fill in, too.
+        shell: the IPython shell, ``None`` without one.
+    """
+
+    def __init__(self, form: LaunchForm, shell: Any = None) -> None:
+        self.form = form
+        self._shell = shell
+        self.view: LaunchView | None = None
+        """The widgets, once they are shown; each display has the same ones."""
+
+    @property
+    def run(self) -> Run | None:
+        """The run that was launched last, ``None`` before the first."""
+        return self.form.runs[-1] if self.form.runs else None
+
+    def _ipython_display_(self) -> None:
+        """Show it: what is below the form belongs to the same cell."""
+        from IPython.display import display
+
+        from flyte_jupyter.notebook.launch.landing import place_of
+        from flyte_jupyter.notebook.live import is_interactive
+
+        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if is_interactive(self._shell):
+            from flyte_jupyter.notebook.launch.view import LaunchView
+
+            self.view = LaunchView(self.form, self._shell, place_of(self._shell))
+            bundle |= self.view.mimebundle()
+        display(bundle, raw=True)
+
+    def __repr__(self) -> str:
+        from flyte_jupyter.notebook.launch.summary import summary
+
+        return repr(summary(self.form))
+
+    def _repr_html_(self) -> str:
+        from flyte_jupyter.notebook.launch.summary import summary
+
+        return summary(self.form)._repr_html_()
+
+
+def launch_form(task: Task | str | None = None, /, *, run: Run | str | None = None) -> OpenForm:
+    """Return a form that launches a task, or a recorded run again.
+
+    Args:
+        task: the task, or its name.
+        run: the run whose inputs, target, queue and overrides stand in the form, open to change:
+            itself, its name, the beginning of that, or ``"last"``.
+
+    Raises:
+        InputError: neither a task nor a run is given, or both.
+        NotFoundError: there is no such task or run, or the task of the run is declared no more.
+    """
+    from flyte_jupyter.errors import InputError
+    from flyte_jupyter.session.rerun import recorded
+
+    if (task is None) == (run is None):
+        raise InputError(
+            "A launch form is for a task or for a recorded run.",
+            remedy="Write flyte.launch_form(task), or flyte.launch_form(run='last').",
+        )
+    shell = _shell()
+    variables: Mapping[str, Any] = getattr(shell, "user_ns", None) or _main()
+    if run is not None:
+        return OpenForm(LaunchForm(None, variables, recorded(run)), shell)
+    found = catalog.current().find_task(task) if isinstance(task, str) else task
+    return OpenForm(LaunchForm(found, variables), shell)
+
+
+def _shell() -> Any:
+    import sys
+
+    # where no shell runs, it is not imported for this
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def _main() -> Mapping[str, Any]:
+    import sys
+
+    return vars(sys.modules["__main__"])
