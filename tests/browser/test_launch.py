@@ -69,6 +69,7 @@ def test_a_form_is_filled_in_and_launched(open_notebook: Callable[..., Any]) -> 
     code = output.get_by_label("Python", exact=True)
     code.wait_for()
     assert code.input_value() == (
+        "import flyte_jupyter as flyte\n"
         "flyte.run(train, rows=12, table=table, config=Config(rate=0.5), kind=Kind.CUBIC, "
         "task_queue='gpus')"
     )

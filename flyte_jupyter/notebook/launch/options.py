@@ -17,6 +17,10 @@ __all__ = ["Options"]
 
 FIRST = ("on", "task_queue", "name")
 MARGIN = "0 0 0 13.5em"
+# the many others stand in two columns, where there is room
+HALF = "34em"
+NARROW = {"description_width": "9em"}
+NARROW_MARGIN = "0 0 0 9.5em"
 
 
 class Options:
@@ -37,7 +41,9 @@ class Options:
         boxes = {setting.name: self._box(setting) for setting in SETTINGS}
         first = [boxes[name] for name in FIRST]
         rest = [box for name, box in boxes.items() if name not in FIRST]
-        self._more = widgets.VBox(rest, layout=widgets.Layout(display="none"))
+        for box in rest:
+            box.layout.width = HALF
+        self._more = widgets.Box(rest, layout=widgets.Layout(display="none", flex_flow="row wrap"))
         self.fold = widgets.ToggleButton(
             description="Overrides, cache and more",
             tooltip="Show or hide resources, accelerator, cache, retries and more",
@@ -51,8 +57,10 @@ class Options:
             self.fold.value = True
 
     def _box(self, setting: Setting) -> Any:
-        layout = widgets.Layout(width=WIDE)
-        common = {"description": setting.label, "style": LABEL, "layout": layout}
+        first = setting.name in FIRST
+        layout = widgets.Layout(width=WIDE if first else "21em")
+        style, margin = (LABEL, MARGIN) if first else (NARROW, NARROW_MARGIN)
+        common = {"description": setting.label, "style": style, "layout": layout}
         if setting.choices:
             options = [("", ""), *((one, one) for one in setting.choices)]
             control = widgets.Dropdown(options=options, **common)
@@ -60,7 +68,7 @@ class Options:
             control = widgets.Text(placeholder=setting.hint, **common)
         control.observe(self._guard(lambda change: self._said(setting, change)), "value")
         self.controls[setting.name] = control
-        message = self.messages[setting.name] = widgets.HTML(layout=widgets.Layout(margin=MARGIN))
+        message = self.messages[setting.name] = widgets.HTML(layout=widgets.Layout(margin=margin))
         hint = self.hints[setting.name] = widgets.HTML()
         shape = widgets.Layout(flex_flow="row wrap", align_items="center")
         return widgets.VBox([widgets.HBox([control, hint], layout=shape), message])

@@ -40,7 +40,7 @@ class Row:
         self.slider: Any = None
         self.message = widgets.HTML(layout=widgets.Layout(margin=INDENT))
         self.back = widgets.Button(
-            description="Default",
+            description=self._ground(),
             tooltip=f"Leave {field.name} as it was",
             layout=widgets.Layout(width="auto"),
         )
@@ -101,10 +101,15 @@ class Row:
         field = self.field
         if field.required:
             return _EXAMPLES.get(field.kind, "needed")
-        name = field.path[0]
-        recorded = self._form.recorded is not None and name in self._form.recorded_inputs
+        recorded = field.path[0] in self._form.recorded_inputs
         held = "None" if field.default is None else in_short(field.default)
         return f"as recorded: {held}" if recorded else f"default: {held}"
+
+    def _ground(self) -> str:
+        """Return what the field goes back to, in a word."""
+        if self.field.path[0] in self._form.recorded_inputs:
+            return "As recorded"
+        return "Clear" if self.field.required else "Default"
 
     # what a front end says
 
