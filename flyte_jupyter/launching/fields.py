@@ -156,7 +156,7 @@ def walk(fields: typing.Iterable[Field]) -> Iterator[Field]:
 
 def hints_of(doc: str | None) -> dict[str, str]:
     """Return what a docstring's ``Args:`` says of each parameter: its first sentence."""
-    _, _, rest = (doc or "").partition("Args:\n")
+    _, _, rest = inspect.cleandoc(doc or "").partition("Args:\n")
     hints: dict[str, str] = {}
     last = ""
     for line in rest.split("\n"):

@@ -58,6 +58,7 @@ class LaunchForm:
         self._callbacks: list[Callable[[], None]] = []
         self._notebook = notebook
         self._entries: dict[str, Entry] = {}
+        self._picked: dict[str, tuple[Any]] = {}
         self._known: tuple[Task, list[Field]] | None = None
         self.recorded = recorded
         self._inputs = inputs_of(recorded) if recorded is not None else {}
@@ -77,6 +78,7 @@ class LaunchForm:
         """The inputs, in the order of the signature."""
         task = self.current
         if self._known is None or self._known[0] is not task:
+            self._picked = {}
             self._known = task, fields_of(task, {**self._inputs, **self._given})
         return self._known[1]
 
@@ -165,9 +167,19 @@ class LaunchForm:
             self.settings.say(name, text)
         self._tell()
 
-    def on_change(self, callback: Callable[[], None]) -> None:
-        """Call back after every change, on the thread that made it."""
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after every change, on the thread that made it.
+
+        Returns:
+            A function that ends the subscription.
+        """
         self._callbacks.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return unsubscribe
 
     def _enter(self, key: str, entry: Entry) -> None:
         known = {field.key: field for field in walk(self.fields)}
@@ -195,7 +207,9 @@ class LaunchForm:
         with self._lock:
             writer = Writer(self._notebook)
             task = self.current
-            reader = Reader(task.func_name, dict(self._entries), self._notebook, writer)
+            reader = Reader(
+                task.func_name, dict(self._entries), self._notebook, writer, self._picked
+            )
             filled = {
                 field.name: value
                 for field in self.fields
@@ -234,6 +248,7 @@ class LaunchForm:
         Raises:
             InputError: something is wrong with it.
         """
+        self._picked = {}  # what fitted may have changed since
         filled, problems, writer = self._read()
         if problems:
             raise InputError(problems[0].sentence, remedy=problems[0].remedy)

@@ -13,7 +13,16 @@ from flyte_jupyter.wire.values.naming import name_of_type
 __all__ = ["fitting", "in_short"]
 
 # what a notebook has beside its values
-NO_VALUES = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, Task)
+NO_VALUES = (
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.GenericAlias,
+    type,
+    Task,
+    TaskEnvironment,
+)
+NO_MODULES = ("typing", "__future__")
 SHELL = ("In", "Out", "exit", "quit", "get_ipython", "open")
 MANY = 200
 
@@ -26,16 +35,15 @@ def fitting(field: Field, notebook: Mapping[str, Any]) -> list[str]:
         notebook: the variables.
     """
     wanted = set(_names(field.schema))
-    found = []
-    for name, value in list(notebook.items()):
-        if (
-            name.startswith("_")
-            or name in SHELL
-            or isinstance(value, (*NO_VALUES, TaskEnvironment))
-        ):
-            continue
-        if not wanted or wanted & set(_of(type(value))):
-            found.append(name)
+    found = [
+        name
+        for name, value in list(notebook.items())
+        if not name.startswith("_")
+        and name not in SHELL
+        and not isinstance(value, NO_VALUES)
+        and type(value).__module__ not in NO_MODULES
+        and (not wanted or wanted & set(_of(type(value))))
+    ]
     return found[-MANY:]
 
 

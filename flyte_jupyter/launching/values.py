@@ -19,6 +19,7 @@ from flyte_jupyter.launching.fields import NOTHING, Field, Kind
 from flyte_jupyter.launching.picking import fitting
 from flyte_jupyter.launching.reading import from_text, has_fields
 from flyte_jupyter.launching.written import Unwritable, Writer
+from flyte_jupyter.session import session
 from flyte_jupyter.spec.binding import bind
 from flyte_jupyter.spec.naming import did_you_mean
 from flyte_jupyter.wire.inputs import check_inputs
@@ -86,6 +87,7 @@ class Reader:
         entries: what was filled in, by the key of the field.
         notebook: the variables that may be picked.
         writer: writes values as source.
+        picked: the variable's value that was found to fit, by the key of the field.
         problems: what is wrong, gathered while fields are read.
     """
 
@@ -93,6 +95,7 @@ class Reader:
     entries: Mapping[str, Entry]
     notebook: Mapping[str, Any]
     writer: Writer
+    picked: dict[str, tuple[Any]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def read(self, field: Field) -> Filled | None:
@@ -125,7 +128,13 @@ class Reader:
             hint = did_you_mean(name, fitting(field, self.notebook))
             self._refuse(field, f"name {name!r} is not defined in the notebook{hint or '.'}")
             return None
-        return self._checked(field, self.notebook[name], name)
+        value, last = self.notebook[name], self.picked.get(field.key)
+        if last is not None and last[0] is value:  # a large one is not looked through for each key
+            return Filled(value, name)
+        filled = self._checked(field, value, name)
+        if filled is not None:
+            self.picked[field.key] = (value,)
+        return filled
 
     def _text(self, field: Field, text: str) -> Filled | None:
         said: InputError | None = None
@@ -143,7 +152,7 @@ class Reader:
     def _checked(self, field: Field, value: Any, code: str | None) -> Filled | None:
         parameter = {"schema": field.schema, "kind": "KEYWORD_ONLY"}
         try:
-            tree = encode({field.key: value}).tree
+            tree = encode({field.key: value}, pickle=session.config().pickle).tree
             check_inputs(self.task, {"inputs": {field.key: parameter}}, tree)
         except FlyteError as error:
             self._refuse(field, error.sentence, error.remedy)

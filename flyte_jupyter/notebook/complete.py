@@ -108,7 +108,7 @@ def candidates(line: str, catalog: Catalog, variables: Mapping[str, Any] = {}) -
     options = TABLES.get((mark, magic))
     if options is None:
         return None
-    if mark == "%" and magic in ("flyte_run", "flyte_explain"):
+    if mark == "%" and magic in ("flyte_run", "flyte_explain", "flyte_launch"):
         call = OPEN_CALL.search(rest)
         if call is not None:
             return _parameters(call, catalog, variables)

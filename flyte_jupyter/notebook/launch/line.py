@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flyte_jupyter.catalog import Catalog
-from flyte_jupyter.launching.form import LaunchForm
 from flyte_jupyter.notebook.arguments import leading_options, parse
 from flyte_jupyter.notebook.calls import evaluate_call, split_trailing_options
 from flyte_jupyter.notebook.launch.opened import OpenForm
@@ -37,14 +36,12 @@ def launch_line(line: str, variables: Mapping[str, Any], shell: Any, catalog: Ca
     run = values.get("run")
     if run is None:
         call = evaluate_call(text, variables, catalog.find_task, "flyte_launch")
-        form = LaunchForm(call.task, variables, args=call.args, kwargs=call.keywords)
-        return OpenForm(form, shell)
+        return OpenForm(shell, call.task, variables, args=call.args, kwargs=call.keywords)
     if text:
         raise MagicUsageError(
             f"{text!r} stands beside --run, which says what is run",
             remedy="Write %flyte_launch TASK, or %flyte_launch --run RUN.",
         )
     bound = variables.get(run) if isinstance(run, str) else run
-    return OpenForm(
-        LaunchForm(None, variables, recorded(bound if isinstance(bound, Run) else run)), shell
-    )
+    found = recorded(bound if isinstance(bound, Run) else str(run))
+    return OpenForm(shell, None, variables, recorded=found)

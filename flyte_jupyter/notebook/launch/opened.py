@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter import catalog
+from flyte_jupyter.errors import InputError
 from flyte_jupyter.launching.form import LaunchForm
+from flyte_jupyter.session.rerun import recorded
 from flyte_jupyter.session.run import Run
 from flyte_jupyter.spec import Task
 
@@ -16,24 +18,37 @@ if TYPE_CHECKING:
 __all__ = ["OpenForm", "launch_form"]
 
 
-class OpenForm:
+class OpenForm(LaunchForm):
     """A launch form in a notebook.
 
+    Code may fill it in, too: ``form.fill("rows", "100")``, ``form.say("task_queue", "gpus")``,
+    ``form.launch()``.
+
     Args:
-        form: its model, which code may fill in, too.
         shell: the IPython shell, ``None`` without one.
+        task: what it launches.
+        notebook: the variables that can be picked.
+        given: for a form of a task or of a recorded run: as for `LaunchForm`.
     """
 
-    def __init__(self, form: LaunchForm, shell: Any = None) -> None:
-        self.form = form
+    def __init__(
+        self, shell: Any, task: Task | None, notebook: Mapping[str, Any], **given: Any
+    ) -> None:
+        super().__init__(task, notebook, **given)
         self._shell = shell
         self.view: LaunchView | None = None
-        """The widgets, once they are shown; each display has the same ones."""
+        """The widgets, once they are shown."""
 
     @property
     def run(self) -> Run | None:
         """The run that was launched last, ``None`` before the first."""
-        return self.form.runs[-1] if self.form.runs else None
+        return self.runs[-1] if self.runs else None
+
+    def close(self) -> None:
+        """Take the widgets away; what was launched goes on."""
+        if self.view is not None:
+            self.view.close()
+            self.view = None
 
     def _ipython_display_(self) -> None:
         """Show it: what is below the form belongs to the same cell."""
@@ -46,36 +61,39 @@ class OpenForm:
         if is_interactive(self._shell):
             from flyte_jupyter.notebook.launch.view import LaunchView
 
-            self.view = LaunchView(self.form, self._shell, place_of(self._shell))
+            self.close()  # it is shown in one place
+            self.view = LaunchView(self, self._shell, place_of(self._shell))
             bundle |= self.view.mimebundle()
         display(bundle, raw=True)
 
     def __repr__(self) -> str:
         from flyte_jupyter.notebook.launch.summary import summary
 
-        return repr(summary(self.form))
+        return repr(summary(self))
 
     def _repr_html_(self) -> str:
         from flyte_jupyter.notebook.launch.summary import summary
 
-        return summary(self.form)._repr_html_()
+        return summary(self)._repr_html_()
 
 
-def launch_form(task: Task | str | None = None, /, *, run: Run | str | None = None) -> OpenForm:
+def launch_form(
+    task: Task | str | None = None, /, *args: Any, run: Run | str | None = None, **kwargs: Any
+) -> OpenForm:
     """Return a form that launches a task, or a recorded run again.
 
     Args:
         task: the task, or its name.
+        args: inputs by position that stand in the form, open to change.
         run: the run whose inputs, target, queue and overrides stand in the form, open to change:
             itself, its name, the beginning of that, or ``"last"``.
+        kwargs: inputs by name that stand in the form, likewise.
 
     Raises:
-        InputError: neither a task nor a run is given, or both.
+        InputError: neither a task nor a run is given, or both, or an input that the task does not
+            take.
         NotFoundError: there is no such task or run, or the task of the run is declared no more.
     """
-    from flyte_jupyter.errors import InputError
-    from flyte_jupyter.session.rerun import recorded
-
     if (task is None) == (run is None):
         raise InputError(
             "A launch form is for a task or for a recorded run.",
@@ -84,9 +102,9 @@ def launch_form(task: Task | str | None = None, /, *, run: Run | str | None = No
     shell = _shell()
     variables: Mapping[str, Any] = getattr(shell, "user_ns", None) or _main()
     if run is not None:
-        return OpenForm(LaunchForm(None, variables, recorded(run)), shell)
+        return OpenForm(shell, None, variables, recorded=recorded(run), args=args, kwargs=kwargs)
     found = catalog.current().find_task(task) if isinstance(task, str) else task
-    return OpenForm(LaunchForm(found, variables), shell)
+    return OpenForm(shell, found, variables, args=args, kwargs=kwargs)
 
 
 def _shell() -> Any:

@@ -10,12 +10,13 @@ import contextlib
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ipywidgets as widgets
 
 from flyte_jupyter import catalog
+from flyte_jupyter.catalog import Change
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.launching.form import LaunchForm
 from flyte_jupyter.notebook.launch import looks
@@ -44,7 +45,7 @@ class LaunchView:
         self._shell = shell
         self._place = place
         self._lock = threading.RLock()
-        self._shape: Any = None
+        self._shown_for: Any = None
         self.rows: list[Row] = []
         self.head = widgets.HTML()
         self.inputs = widgets.VBox()
@@ -80,8 +81,7 @@ class LaunchView:
                 self.message,
             ]
         )
-        form.on_change(self.refresh)
-        self._watch()
+        self._ends = [form.on_change(self.refresh), *self._watch()]
         self.refresh()
 
     def _codebox(self, name: str) -> Any:
@@ -93,19 +93,35 @@ class LaunchView:
             layout=widgets.Layout(width="95%", display="none"),
         )
 
-    def _watch(self) -> None:
-        """Follow the notebook: its declarations, and the variables that cells make."""
+    def _watch(self) -> Iterator[Callable[[], object]]:
+        """Follow the notebook: its declarations, and the variables that cells make.
+
+        Neither keeps a view alive that nobody has any more.
+        """
         known = weakref.ref(self)
+        name, environment = self.form.task.name, self.form.task.env_name
 
         def look(*_: Any) -> None:
             if (view := known()) is not None:
-                view._guard(lambda: view.refresh())()
+                view._guard(view.refresh)()
 
-        weakref.finalize(self, catalog.current().on_change(look))
+        def declared(change: Change) -> None:
+            if {name, environment} & (change.tasks | change.environments | change.overrides):
+                look()
+
+        yield weakref.finalize(self, catalog.current().on_change(declared))
         events = getattr(self._shell, "events", None)
         if events is not None:
             events.register("post_run_cell", look)
-            weakref.finalize(self, _unregister, events, look)
+            yield weakref.finalize(self, _unregister, events, look)
+
+    def close(self) -> None:
+        """Let go of the session and of the front end."""
+        with self._lock:
+            for end in self._ends:
+                end()
+            for widget in _within(self.root):
+                widget.close()
 
     def _guard(self, function: Callable[..., Any]) -> Callable[..., None]:
         """Return what takes its turn, and shows its error in the form."""
@@ -150,12 +166,11 @@ class LaunchView:
             self._show_code(not problems)
 
     def _build(self) -> None:
-        """Make the rows, again when the task is declared with another signature."""
-        fields = self.form.fields
-        shape = [(one.key, one.type, one.kind, len(one.fields)) for one in fields]
-        if shape != self._shape:
-            self._shape = shape
-            self.rows = rows_of(self.form, fields, self._guard)
+        """Make the rows, again when the task is declared again."""
+        task = self.form.current
+        if task is not self._shown_for:
+            self._shown_for = task
+            self.rows = rows_of(self.form, self.form.fields, self._guard)
             self.inputs.children = [row.box for row in self.rows]
 
     def _show_code(self, right: bool) -> None:
@@ -201,6 +216,11 @@ class LaunchView:
 
 def _sentence(error: BaseException) -> str:
     return error.sentence if isinstance(error, FlyteError) else f"{type(error).__name__}: {error}"
+
+
+def _within(widget: Any) -> list[Any]:
+    """Return a widget and all that is inside."""
+    return [widget, *(one for child in getattr(widget, "children", ()) for one in _within(child))]
 
 
 def _unregister(events: Any, callback: Callable[..., None]) -> None:
