@@ -167,19 +167,13 @@ class LaunchForm:
             self.settings.say(name, text)
         self._tell()
 
-    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back after every change, on the thread that made it.
-
-        Returns:
-            A function that ends the subscription.
-        """
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back after every change, on the thread that made it."""
         self._callbacks.append(callback)
 
-        def unsubscribe() -> None:
-            if callback in self._callbacks:
-                self._callbacks.remove(callback)
-
-        return unsubscribe
+    def off_change(self, callback: Callable[[], None]) -> None:
+        """Call back no more."""
+        self._callbacks = [one for one in self._callbacks if one != callback]
 
     def _enter(self, key: str, entry: Entry) -> None:
         known = {field.key: field for field in walk(self.fields)}

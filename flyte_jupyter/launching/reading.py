@@ -33,6 +33,7 @@ __all__ = [
     "has_fields",
     "is_read",
     "kind_in_words",
+    "parsed",
     "unknown_input",
 ]
 
@@ -127,7 +128,7 @@ def kind_in_words(annotation: Any) -> str:
 def _text(text: str, annotation: Any) -> Any:
     if annotation is Any:
         try:
-            return _parsed(text)
+            return parsed(text)
         except ValueError:
             return text
     origin = typing.get_origin(annotation)
@@ -149,14 +150,18 @@ def _text(text: str, annotation: Any) -> Any:
         except (ValueError, ArithmeticError, MagicUsageError):
             raise _UnfitError(read[0]) from None
     try:
-        value = _parsed(text)
+        value = parsed(text)
     except ValueError as error:
         raise _UnfitError(f"{kind_in_words(annotation)} as JSON ({error})") from None
     return _json(value, annotation)
 
 
-def _parsed(text: str) -> Any:
-    """Return what JSON or a literal of Python's says."""
+def parsed(text: str) -> Any:
+    """Return what JSON or a literal of Python says.
+
+    Raises:
+        ValueError: the text is neither.
+    """
     try:
         return json.loads(text)
     except ValueError:

@@ -17,7 +17,7 @@ from typing import Any
 from flyte_jupyter.errors import FlyteError, InputError, InputTypeError
 from flyte_jupyter.launching.fields import NOTHING, Field, Kind
 from flyte_jupyter.launching.picking import fitting
-from flyte_jupyter.launching.reading import from_text, has_fields
+from flyte_jupyter.launching.reading import from_text, has_fields, parsed
 from flyte_jupyter.launching.written import Unwritable, Writer
 from flyte_jupyter.session import session
 from flyte_jupyter.spec.binding import bind
@@ -141,7 +141,7 @@ class Reader:
         try:
             value = from_text(field.name, text, field.annotation)
         except InputTypeError as error:
-            value, said = text, error
+            value, said = _as_written(field, text), error
         # read as the call reads it; where that would take the text as it is, the reader has to say
         filled = self._checked(field, value, None)
         if filled is not None and said is not None:
@@ -201,6 +201,19 @@ class Reader:
 
     def _refuse(self, field: Field, sentence: str, remedy: str = "") -> None:
         self.problems.append(Problem(field.key, sentence, remedy))
+
+
+def _as_written(field: Field, text: str) -> Any:
+    """Return what a text says by itself, where it means nothing for its field."""
+    try:
+        value = text if field.kind is Kind.TEXT else parsed(text)
+    except ValueError:
+        return text
+    gathers = _GATHER.get(str(field.schema.get("type")))
+    return gathers(value) if gathers is not None and isinstance(value, list) else value
+
+
+_GATHER: dict[str, Any] = {"tuple": tuple, "frozenset": frozenset}
 
 
 def _said_by(field: Field, error: Exception) -> list[tuple[str, str]]:

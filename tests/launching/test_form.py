@@ -198,3 +198,38 @@ def test_a_run_whose_task_is_not_declared_says_what_to_do(cell: Any) -> None:
     with pytest.raises(NotFoundError) as caught:
         LaunchForm(None, vars(book), recorded(run))
     assert caught.value.remedy == "Run the cell that declares it; then it can be run again."
+
+
+def test_a_deployed_task_has_a_form_and_can_be_run_again(cell: Any) -> None:
+    book = cell(
+        """
+        ml = flyte.TaskEnvironment(name="ml")
+
+        @ml.task
+        def train(rows: list[int], rate: float = 0.5, mode: Literal["a", "b"] = "a") -> float:
+            return sum(rows) * rate
+    """.replace("        ml =", "        from typing import Literal\n        ml =", 1)
+    )
+    flyte.deploy(book.ml)
+    task = flyte.reference_task("ml.train")
+    form = LaunchForm(task, {"task": task, "flyte": flyte})
+    assert [(each.kind, each.type) for each in form.fields] == [
+        (Kind.LITERAL, "list[int]"),
+        (Kind.NUMBER, "float"),
+        (Kind.CHOICE, "Literal['a', 'b']"),
+    ]
+    form.fill("rows", "[1, 'b']")
+    (problem,) = form.problems()
+    assert problem.sentence.startswith(
+        "Input 'rows' of train() must be list[int], but its item [1]"
+    )
+    form.fill("rows", "[1, 2]")
+    assert form.code() == "flyte.run(task, rows=[1, 2])"
+    form.say("task_queue", "slow")
+    run = form.launch()
+    assert run.result() == 1.5
+    again = LaunchForm(None, {"flyte": flyte}, recorded(run))
+    again.fill("rate", "2")
+    assert again.code() == f"flyte.rerun({run.name!r}, rate=2.0)"
+    assert again.launch().result() == 6.0
+    assert flyte.rerun(run, rows=[4]).result() == 2.0

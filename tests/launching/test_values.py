@@ -67,16 +67,19 @@ def test_a_text_is_a_value_and_its_code(
 
 
 WRONG = [
-    ("int", "2.5", "'2.5'"),
+    ("int", "2.5", "2.5"),
+    ("int", "two", "'two'"),
     ("int", "", None),
     ("float", "much", "'much'"),
     ("bool", "maybe", "'maybe'"),
     ("datetime.date", "May", "'May'"),
     ("Colour", "REDD", "'REDD'"),
     ("Literal['a', 'b']", "c", "'c'"),
-    ("list[int]", "{}", "'{}'"),
-    ("list[int]", "[1.5]", "'[1.5]'"),
-    ("dict[str, int]", "[]", "'[]'"),
+    ("list[int]", "{}", "{}"),
+    ("list[int]", "[1, 'b']", "[1, 'b']"),
+    ("list[int]", "[1,", "'[1,'"),
+    ("tuple[int, int]", "[1]", "(1,)"),
+    ("dict[str, int]", "{'a': 'b'}", "{'a': 'b'}"),
     ("Annotated[int, Ge(1), Le(9)]", "10", "10"),
     ("Annotated[float, Gt(0)]", "0", "0.0"),
     ("int", "{word}", "word"),

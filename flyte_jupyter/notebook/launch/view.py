@@ -11,6 +11,7 @@ import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
@@ -81,7 +82,11 @@ class LaunchView:
                 self.message,
             ]
         )
-        self._ends = [form.on_change(self.refresh), *self._watch()]
+        form.on_change(self.refresh)
+        self._ends: list[Callable[[], Any]] = [
+            partial(form.off_change, self.refresh),
+            *self._watch(),
+        ]
         self.refresh()
 
     def _codebox(self, name: str) -> Any:
@@ -93,7 +98,7 @@ class LaunchView:
             layout=widgets.Layout(width="95%", display="none"),
         )
 
-    def _watch(self) -> Iterator[Callable[[], object]]:
+    def _watch(self) -> Iterator[Callable[[], Any]]:
         """Follow the notebook: its declarations, and the variables that cells make.
 
         Neither keeps a view alive that nobody has any more.
