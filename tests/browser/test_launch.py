@@ -45,7 +45,12 @@ def train(
 '''
 
 
-def test_a_form_is_filled_in_and_launched(open_notebook: Callable[..., Any]) -> None:
+FORM = ".jp-CodeCell:has(.widget-vbox) .jp-OutputArea"
+
+
+def test_a_form_is_filled_in_and_launched(
+    open_notebook: Callable[..., Any], faults: Callable[..., list[str]]
+) -> None:
     notebook = open_notebook(
         "%load_ext flyte_jupyter", DECLARE, "table = [1, 2, 3]", "%flyte_launch train"
     )
@@ -59,6 +64,7 @@ def test_a_form_is_filled_in_and_launched(open_notebook: Callable[..., Any]) -> 
     output.get_by_label("rows", exact=True).fill("101")
     refusal = output.get_by_role("alert").get_by_text("must be int (at least 1, at most 100)")
     refusal.wait_for()
+    assert faults(page, FORM) == []
     output.get_by_label("rows", exact=True).fill("12")
     refusal.wait_for(state="hidden")
     output.get_by_label("or table =").select_option("table: list of 3")
@@ -82,7 +88,9 @@ def test_a_form_is_filled_in_and_launched(open_notebook: Callable[..., Any]) -> 
     assert "'12 rows, 3 in the table" in saved[-1].data["text/plain"]
 
 
-def test_a_recorded_run_opens_a_form(open_notebook: Callable[..., Any]) -> None:
+def test_a_recorded_run_opens_a_form(
+    open_notebook: Callable[..., Any], faults: Callable[..., list[str]]
+) -> None:
     notebook = open_notebook(
         "%load_ext flyte_jupyter",
         "%%flyte_env maths\n\ndef square(x: int, deep: bool = False) -> int:\n    return x * x",
@@ -104,6 +112,7 @@ def test_a_recorded_run_opens_a_form(open_notebook: Callable[..., Any]) -> None:
     output.get_by_label("task queue").fill("slow lane")
     output.get_by_role("alert").get_by_text("queue='slow lane' is no name").wait_for()
     assert launch.is_disabled()
+    assert faults(page, FORM) == []
     output.get_by_label("task queue").fill("fast")
     output.get_by_role("button", name="Copy as code").click()
     magic = output.get_by_label("magic", exact=True)

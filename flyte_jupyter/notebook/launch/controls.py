@@ -10,11 +10,10 @@ import ipywidgets as widgets
 
 from flyte_jupyter.launching.fields import Field, Kind
 
-__all__ = ["LABEL", "WIDE", "Control", "control_for", "slider_for"]
+__all__ = ["LABEL", "WIDE", "Control", "control_for"]
 
 LABEL = {"description_width": "13em"}
 WIDE = "30em"
-STEPS = 100
 
 
 class Control:
@@ -30,13 +29,13 @@ class Control:
         self, widget: Any, text: Callable[[Any], str] = str, value: Callable[[str], Any] = str
     ) -> None:
         self.widget = widget
-        self._text = text
+        self.text_of = text
         self._value = value
 
     @property
     def text(self) -> str:
         """The text that stands in it."""
-        return self._text(self.widget.value)
+        return self.text_of(self.widget.value)
 
     def show(self, text: str) -> None:
         """Let a text stand in it, if that is not so."""
@@ -58,8 +57,9 @@ def control_for(field: Field, offered: str) -> Control:
         return Control(widgets.Checkbox(**common), _yes_or_no, lambda text: text == "true")
     if field.kind in (Kind.SWITCH, Kind.CHOICE):
         words = field.choices or ("true", "false")
-        empty = () if text_stands(field) else ("",)
-        return Control(widgets.Dropdown(options=[*empty, *words], **common), _or_empty)
+        options = [*(() if _stands(field) else ("",)), *words]
+        dropdown = widgets.Dropdown(options=options, **common)
+        return Control(dropdown, _or_empty, lambda text: text if text in options else options[0])
     if field.kind is Kind.DATE:
         return Control(widgets.DatePicker(**common), _written, _reader(date))
     if field.kind is Kind.TIME:
@@ -73,24 +73,8 @@ def control_for(field: Field, offered: str) -> Control:
     return Control(widgets.Text(placeholder=offered, **common))
 
 
-def slider_for(field: Field) -> Any:
-    """Return a slider beside a number that is held to two ends; None for others."""
-    low = field.bounds.get("ge", field.bounds.get("gt"))
-    high = field.bounds.get("le", field.bounds.get("lt"))
-    if low is None or high is None or field.kind not in (Kind.WHOLE, Kind.NUMBER):
-        return None
-    layout = widgets.Layout(width="12em")
-    common = {"readout": False, "tooltip": f"{field.name}, {low} to {high}", "layout": layout}
-    if field.kind is Kind.WHOLE:
-        least = low + ("gt" in field.bounds and "ge" not in field.bounds)
-        most = high - ("lt" in field.bounds and "le" not in field.bounds)
-        return widgets.IntSlider(min=int(least), max=int(most), **common)
-    step = (high - low) / STEPS
-    return widgets.FloatSlider(min=float(low), max=float(high), step=step, **common)
-
-
-def text_stands(field: Field) -> bool:
-    """Return whether a field to choose in always has a choice."""
+def _stands(field: Field) -> bool:
+    """Return whether something is chosen from the first."""
     return not field.required and field.default is not None
 
 

@@ -12,7 +12,7 @@ from flyte_jupyter.launching.form import LaunchForm
 from flyte_jupyter.launching.picking import in_short
 from flyte_jupyter.launching.values import Problem, State
 from flyte_jupyter.notebook.launch import looks
-from flyte_jupyter.notebook.launch.controls import Control, control_for, slider_for
+from flyte_jupyter.notebook.launch.controls import Control, control_for
 
 __all__ = ["Row", "rows_of"]
 
@@ -37,7 +37,6 @@ class Row:
         self._quiet = False
         self.rows = rows_of(form, field.fields, guard)
         self.control: Control | None = None
-        self.slider: Any = None
         self.message = widgets.HTML(layout=widgets.Layout(margin=INDENT))
         self.back = widgets.Button(
             description=self._ground(),
@@ -65,12 +64,7 @@ class Row:
     def _line(self, guard: Callable[[Callable[..., Any]], Any]) -> Any:
         self.control = control_for(self.field, self._offered())
         self.control.widget.observe(guard(self._typed), "value")
-        self.slider = slider_for(self.field)
-        parts = [self.control.widget]
-        if self.slider is not None:
-            self.slider.observe(guard(self._slid), "value")
-            parts.append(self.slider)
-        parts += [self.picker, *self._ends()]
+        parts = [self.control.widget, self.picker, *self._ends()]
         shape = widgets.Layout(flex_flow="row wrap", align_items="center")
         return widgets.VBox([widgets.HBox(parts, layout=shape), self.message])
 
@@ -113,16 +107,10 @@ class Row:
 
     # what a front end says
 
-    def _typed(self, _: Any) -> None:
+    def _typed(self, change: Any) -> None:
+        # what was typed since then, while another thread had its turn, comes by itself
         if not self._quiet and self.control is not None:
-            self._form.fill(self.field.key, self.control.text)
-
-    def _slid(self, change: Any) -> None:
-        if not self._quiet:
-            self._form.fill(
-                self.field.key,
-                f"{change['new']:g}" if isinstance(change["new"], float) else str(change["new"]),
-            )
+            self._form.fill(self.field.key, self.control.text_of(change["new"]))
 
     def _picked(self, change: Any) -> None:
         if self._quiet:
@@ -177,16 +165,6 @@ class Row:
             self.control.show(variable or text)
         elif self.control.text != text and not (variable and self.picker.layout.display != "none"):
             self.control.show(text)
-        if self.slider is not None:
-            self._slide(text)
-
-    def _slide(self, text: str) -> None:
-        try:
-            value = type(self.slider.value)(text)
-        except ValueError:
-            return
-        if self.slider.min <= value <= self.slider.max and self.slider.value != value:
-            self.slider.value = value
 
     def _offer_variables(self) -> None:
         if self.field.kind is Kind.VARIABLE:
