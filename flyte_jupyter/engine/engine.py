@@ -419,6 +419,8 @@ async def _end_others() -> None:
 
 def _options(request: RunRequest) -> str:
     labels, said = request.options.labels, request.said
+    if request.inputs is None:
+        said = {"what": "map", **said}
     if not labels and not said:
         return '{"labels": {}}'
     return json.dumps({"labels": dict(labels), "said": dict(said)})

@@ -6,7 +6,6 @@ import functools
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -32,7 +31,7 @@ class _Calls:
         self._calls = calls_of(task, iterables)
         plain: Any = task.func if isinstance(task, functools.partial) else task
         start = start_of(plain, context)
-        request = replace(start.request(None), said={"what": "map"})
+        request = start.request(None)
         self._interface = start.interface
         self._limit = start.unit.settings.max_inline_io_bytes
         self._opener = start.opener()

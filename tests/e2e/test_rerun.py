@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +181,29 @@ def test_an_unknown_run_is_refused(cell: Any) -> None:
     flyte.run(book.level).wait()
     with pytest.raises(NotFoundError, match="there is no run and no task 'train-00000000'"):
         flyte.rerun("train-00000000")
+
+
+def test_a_run_of_an_earlier_version_is_run_again_with_its_inputs(cell: Any, state: Path) -> None:
+    book = cell(TASKS)
+    first = flyte.run(book.describe, book.Config(0.5, ["a"]), task_queue="slow").wait()
+    flyte.shut_down()
+    with closing(sqlite3.connect(state / "journal.sqlite")) as db, db:
+        db.execute("UPDATE runs SET options = ?", ('{"labels": {}}',))
+    again = flyte.rerun(first.name)
+    assert again.result() == "0.5 ['a']"
+    assert "queue" not in settings_of(state, again.name)
+
+
+def test_a_rerun_goes_to_the_target_of_the_run(cell: Any, docker_engine: Any) -> None:
+    book = cell(TASKS)
+    flyte.init(target="docker")
+    first = flyte.run(book.level).wait()
+    flyte.init(target="local")
+    assert first.target == "docker"
+    again = flyte.rerun(first)
+    assert (again.target, again.result()) == ("docker", "none")
+    here = flyte.with_runcontext(target="local").rerun(first)
+    assert (here.target, here.result()) == ("local", "none")
 
 
 def test_secrets_are_recorded_by_name_only(
