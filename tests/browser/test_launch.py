@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nbconvert import HTMLExporter
+from playwright.sync_api import expect
+
 DECLARE = '''%%flyte_env maths --cpu 1 --memory 300Mi
 
 import dataclasses
@@ -82,10 +85,22 @@ def test_a_form_is_filled_in_and_launched(
     launch.click()
     output.get_by_text("12 rows, 3 in the table, rate 0.5, CUBIC, 2024-05-01").wait_for()
     output.get_by_text("has succeeded").wait_for()
-    saved = notebook.save().cells[3].outputs
-    assert "Launch maths.train" in saved[0].data["text/plain"]
-    assert "<table>" in saved[0].data["text/html"]
-    assert "'12 rows, 3 in the table" in saved[-1].data["text/plain"]
+    summary = output.locator(".flyte-jupyter-launch")
+    expect(summary).to_be_hidden()
+    saved = notebook.save()
+    outputs = saved.cells[3].outputs
+    assert "rows           int (at least 1, at most 100)  12" in outputs[0].data["text/plain"]
+    assert "'12 rows, 3 in the table" in outputs[-1].data["text/plain"]
+
+    # a kernel that knows nothing of the widgets
+    notebook.menu("Kernel", "Shut Down Kernel")
+    page.locator(".jp-StatusBar-TextItem", has_text="No Kernel").wait_for()
+    page.reload()
+    gone = output.get_by_text("model not found")
+    gone.wait_for(state="attached")
+    expect(gone).to_be_hidden()
+    expect(summary).to_be_visible()
+    assert "model not found" not in HTMLExporter().from_notebook_node(saved)[0]
 
 
 def test_a_recorded_run_opens_a_form(

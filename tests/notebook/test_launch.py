@@ -335,10 +335,23 @@ def test_a_form_that_is_shown_has_its_summary_beside_it(
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(shell.display_pub, "publish", lambda data, **_: sent.append(data))
     form._ipython_display_()
-    (bundle,) = sent
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert bundle["text/plain"].startswith("Launch maths.scale")
-    assert '<th scope="row"' in bundle["text/html"]
+    summary, widgets = sent
+    assert summary["text/plain"].startswith("Launch maths.scale")
+    assert '<th scope="row"' in summary["text/html"]
+    assert widgets["text/plain"] == ""
+    assert "application/vnd.jupyter.widget-view+json" in widgets
+    form.fill("x", "7")
+    assert "x       int                    7" in sent[-1]["text/plain"]
+
+
+def test_a_cell_that_is_run_again_has_one_form(opened: Any, cell: Any, shell: Any) -> None:
+    opened("scale")
+    source = "form = %flyte_launch scale\nform._ipython_display_()"
+    cell(source, "the-cell")
+    first = shell.user_ns["form"]
+    cell(source, "the-cell")
+    assert first.view is None
+    assert shell.user_ns["form"].view is not None
 
 
 # Kernels

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from html import escape
 
-__all__ = ["heading", "hint", "needed", "page", "said", "wrong"]
+__all__ = ["heading", "hint", "needed", "page", "said", "summarised", "wrong"]
+
+SUMMARY = "flyte-jupyter-launch"
+# A form has two outputs, its summary and its widgets: while there are widgets the summary is
+# hidden, and where their kernel is gone, what stands in their place is.
+EITHER = (
+    f".jp-OutputArea-child:has(.{SUMMARY}):has(+ .jp-OutputArea-child .jupyter-widgets *),"
+    f".jp-OutputArea-child:has(.{SUMMARY}) + .jp-OutputArea-child "
+    ".jp-OutputArea-output.jupyter-widgets:not(:has(*)){display:none}"
+)
 
 QUIET = "var(--jp-ui-font-color2, #616161)"
 RED = "var(--jp-error-color0, #b71c1c)"
@@ -48,3 +57,8 @@ def page(text: str) -> str:
     """Return a page of text as it is laid out."""
     style = f"color:{INK};white-space:pre-wrap;line-height:1.4;margin:4px 0"
     return f'<pre style="{style}">{escape(text)}</pre>'
+
+
+def summarised(tables: str) -> str:
+    """Return the summary of a form, which stands there when its widgets do not."""
+    return f'<div class="{SUMMARY}"><style>{EITHER}</style>{tables}</div>'

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_jupyter import catalog
 from flyte_jupyter.errors import InputError
 from flyte_jupyter.launching.form import LaunchForm
+from flyte_jupyter.notebook.launch import looks
 from flyte_jupyter.session.rerun import recorded
 from flyte_jupyter.session.run import Run
 from flyte_jupyter.spec import Task
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from flyte_jupyter.notebook.launch.view import LaunchView
 
 __all__ = ["OpenForm", "launch_form"]
+
+# the one form of each cell: a cell that is run again shows another
+_by_cell: dict[str, OpenForm] = {}
 
 
 class OpenForm(LaunchForm):
@@ -38,6 +42,8 @@ class OpenForm(LaunchForm):
         self._shell = shell
         self.view: LaunchView | None = None
         """The widgets, once they are shown."""
+        self._handle: Any = None
+        self._shown = ""
 
     @property
     def run(self) -> Run | None:
@@ -48,23 +54,47 @@ class OpenForm(LaunchForm):
         """Take the widgets away; what was launched goes on."""
         if self.view is not None:
             self.view.close()
-            self.view = None
+            self.view = self._handle = None
 
     def _ipython_display_(self) -> None:
-        """Show it: what is below the form belongs to the same cell."""
+        """Show it: its summary, and below that the widgets where somebody watches.
+
+        Two outputs: a saved notebook still has the first where nothing can show the second. What
+        is launched comes below them.
+        """
         from IPython.display import display
 
         from flyte_jupyter.notebook.launch.landing import place_of
+        from flyte_jupyter.notebook.launch.view import LaunchView
         from flyte_jupyter.notebook.live import is_interactive
 
-        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        if is_interactive(self._shell):
-            from flyte_jupyter.notebook.launch.view import LaunchView
+        if not is_interactive(self._shell):
+            display({"text/plain": repr(self), "text/html": self._repr_html_()}, raw=True)
+            return
+        self.close()  # it is shown in one place
+        self._take_the_cell()
+        self._handle = display(self._bundle(), raw=True, display_id=True)
+        self.view = LaunchView(self, self._shell, place_of(self._shell), self._update)
+        display({"text/plain": "", "text/html": "", **self.view.mimebundle()}, raw=True)
 
-            self.close()  # it is shown in one place
-            self.view = LaunchView(self, self._shell, place_of(self._shell))
-            bundle |= self.view.mimebundle()
-        display(bundle, raw=True)
+    def _take_the_cell(self) -> None:
+        """Close the form that this cell has shown before: its place is gone."""
+        visit = catalog.visits.innermost
+        if visit is None or visit.cell is None:
+            return
+        before = _by_cell.get(visit.cell)
+        if before is not None and before is not self:
+            before.close()
+        _by_cell[visit.cell] = self
+
+    def _bundle(self) -> dict[str, str]:
+        self._shown = repr(self)
+        return {"text/plain": self._shown, "text/html": looks.summarised(self._repr_html_())}
+
+    def _update(self) -> None:
+        """Have the summary that is saved say what the widgets say now."""
+        if self._handle is not None and repr(self) != self._shown:
+            self._handle.update(self._bundle(), raw=True)
 
     def __repr__(self) -> str:
         from flyte_jupyter.notebook.launch.summary import summary

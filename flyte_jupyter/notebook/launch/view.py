@@ -39,12 +39,16 @@ class LaunchView:
         form: what is filled in.
         shell: the IPython shell, ``None`` without one.
         place: the cell that shows it.
+        follow: called when what it shows has changed.
     """
 
-    def __init__(self, form: LaunchForm, shell: Any, place: Place) -> None:
+    def __init__(
+        self, form: LaunchForm, shell: Any, place: Place, follow: Callable[[], None]
+    ) -> None:
         self.form = form
         self._shell = shell
         self._place = place
+        self._follow = follow
         self._lock = threading.RLock()
         self._shown_for: Any = None
         self.rows: list[Row] = []
@@ -169,6 +173,7 @@ class LaunchView:
             self.reason.value = looks.hint(str(problems[0]) if problems else "")
             self.launch.tooltip = str(problems[0]) if problems else "Start the run"
             self._show_code(not problems)
+            self._follow()
 
     def _build(self) -> None:
         """Make the rows, again when the task is declared again."""
