@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from flyte_jupyter.launching.fields import Field
 from flyte_jupyter.spec import Task, TaskEnvironment
 from flyte_jupyter.wire.values.naming import name_of_type
 
-__all__ = ["fitting", "in_short"]
+__all__ = ["fitting", "in_short", "paths"]
 
 # what a notebook has beside its values
 NO_VALUES = (
@@ -25,6 +26,7 @@ NO_VALUES = (
 NO_MODULES = ("typing", "__future__")
 SHELL = ("In", "Out", "exit", "quit", "get_ipython", "open")
 MANY = 200
+MOST_PATHS = 50
 
 
 def fitting(field: Field, notebook: Mapping[str, Any]) -> list[str]:
@@ -45,6 +47,23 @@ def fitting(field: Field, notebook: Mapping[str, Any]) -> list[str]:
         and (not wanted or wanted & set(_of(type(value))))
     ]
     return found[-MANY:]
+
+
+def paths(text: str) -> list[str]:
+    """Return the paths of this machine that begin so; of folders with a slash behind them.
+
+    Args:
+        text: the beginning of a path, from the kernel's folder on.
+    """
+    folder, slash, begun = text.rpartition("/")
+    try:
+        with os.scandir(folder or slash or ".") as found:
+            names = [one.name + "/" * one.is_dir() for one in found]
+    except OSError:  # of no such folder
+        return []
+    hidden = begun.startswith(".")
+    fitting = (one for one in names if one.startswith(begun) and (hidden or one[0] != "."))
+    return [f"{folder}{slash}{name}" for name in sorted(fitting)[:MOST_PATHS]]
 
 
 def in_short(value: Any) -> str:

@@ -18,6 +18,7 @@ from .conftest import Kernel
 DECLARE = """%%flyte_env maths --cpu 2
 import dataclasses
 import datetime
+import pathlib
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -40,6 +41,9 @@ def choose(
     text: str | None = "a",
 ) -> str:
     return f"{rows} {config} {day} {yes} {items} {text}"
+
+def read(file: pathlib.Path) -> str:
+    return str(file)
 
 def fail() -> int:
     raise ValueError("no good")
@@ -230,6 +234,22 @@ def test_the_code_follows_what_is_filled_in(opened: Any) -> None:
     assert form.view.magic.value == "%flyte_run scale(x=3)"
     edit(rows_of(form)["x"].control.widget, "4")
     assert form.view.magic.value == "%flyte_run scale(x=4)"
+
+
+def test_files_of_this_machine_are_offered(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("data/a.csv", "data/b.csv", "notes.txt", ".hidden"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    form = opened("read")
+    file = rows_of(form)["file"].control.widget
+    assert file.options == ("data/", "notes.txt")
+    edit(file, "data/")
+    assert file.options == ("data/a.csv", "data/b.csv")
+    edit(file, "data/b.csv")
+    assert form.launch().result() == "data/b.csv"
 
 
 def test_an_explanation_is_shown(opened: Any) -> None:

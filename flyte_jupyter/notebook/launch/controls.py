@@ -70,6 +70,8 @@ def control_for(field: Field, offered: str) -> Control:
         return Control(widgets.Dropdown(options=[(offered, "")], **common), _or_empty)
     if field.kind is Kind.LITERAL:
         return Control(widgets.Textarea(placeholder=offered, rows=2, **common))
+    if field.kind is Kind.PATH:
+        return Control(widgets.Combobox(placeholder=offered, **common))
     return Control(widgets.Text(placeholder=offered, **common))
 
 

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from flyte_jupyter.launching.fields import Field, Kind
 from flyte_jupyter.launching.form import LaunchForm
-from flyte_jupyter.launching.picking import in_short
+from flyte_jupyter.launching.picking import in_short, paths
 from flyte_jupyter.launching.values import Problem, State
 from flyte_jupyter.notebook.launch import looks
 from flyte_jupyter.notebook.launch.controls import Control, control_for
@@ -159,6 +159,8 @@ class Row:
             return
         self.control.widget.disabled = entry.state is State.NONE
         text = self._form.text(self.field)
+        if self.field.kind is Kind.PATH:
+            self.control.widget.options = tuple(paths(text))
         variable = text[1:-1] if text[:1] == "{" and text[-1:] == "}" else ""
         if self.field.kind is Kind.VARIABLE:
             self._offer(self.control.widget, self._offered(), variable or text)

@@ -32,7 +32,8 @@ def _value(form: LaunchForm, field: Field) -> str:
     if entry.state is State.NONE:
         return "None"
     if field.kind is Kind.RECORD and not entry.text:
-        return "needed" if field.required else ""
+        begun = any(form.entry(one.key).state is not State.LEFT for one in walk(field.fields))
+        return "needed" if field.required and not begun else ""
     text = form.text(field)
     if text or (entry.state is State.GIVEN and field.kind is Kind.TEXT):
         return repr(text) if field.kind is Kind.TEXT else text
