@@ -50,7 +50,7 @@ class Call:
 
         A rerun repeats what was said; where something of that is taken back, all is said anew.
         """
-        keeps = not self.settings.emptied
+        keeps = not self.settings.taken_back
         return self.settings.values(everything=not keeps), keeps
 
 

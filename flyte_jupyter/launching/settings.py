@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flyte_jupyter.catalog import Resolved
-from flyte_jupyter.errors import FlyteError
+from flyte_jupyter.errors import FlyteError, InputError
 from flyte_jupyter.launching.said import run_fields
 from flyte_jupyter.launching.values import Problem
 from flyte_jupyter.session import session
 from flyte_jupyter.session.rerun import Recorded
 from flyte_jupyter.session.submit import RunContext
 from flyte_jupyter.spec import Device
+from flyte_jupyter.spec.naming import did_you_mean
 from flyte_jupyter.spec.settings import from_plain, layer, merge_layers, to_plain
 
 __all__ = ["SETTINGS", "Setting", "Settings", "inherited_text"]
@@ -100,6 +101,8 @@ SETTINGS: tuple[Setting, ...] = (
         "what may travel inline: 10Mi", "max_inline_io_bytes",
     ),
 )  # fmt: skip
+SPELLINGS = {"target": "on", "queue": "task_queue", "mem": "memory", "labels": "label"}
+SETTINGS_OF = {one.name: one for one in SETTINGS}
 
 
 @dataclass
@@ -130,10 +133,17 @@ class Settings:
         return _text_of(setting, merge_layers(run.override, run.layer))
 
     def say(self, name: str, text: str) -> None:
-        """Fill a field in; what stands there anyway is not said again."""
-        setting = next(one for one in SETTINGS if one.name == name)
+        """Fill a field in; what stands there anyway is not said again.
+
+        Raises:
+            InputError: there is no such option.
+        """
+        name = SPELLINGS.get(name, name)
+        if name not in SETTINGS_OF:
+            hint = did_you_mean(name, [*SETTINGS_OF, *SPELLINGS]) or "."
+            raise InputError(f"A run has no option {name!r}{hint}")
         text = text.strip()
-        if text == self.recorded_text(setting):
+        if text == self.recorded_text(SETTINGS_OF[name]):
             self.said.pop(name, None)
         else:
             self.said[name] = text
@@ -150,9 +160,18 @@ class Settings:
         return {one.name: _value(one, text) for one, text in texts.items() if text}
 
     @property
-    def emptied(self) -> tuple[Setting, ...]:
-        """What was said of the recorded run and is taken back."""
-        return tuple(one for one in SETTINGS if self.said.get(one.name) == "")
+    def taken_back(self) -> tuple[Setting, ...]:
+        """What was said of the recorded run and does not hold beside what is said now.
+
+        That is what was emptied, and what would merge with the new text where it has to replace.
+        """
+        return tuple(
+            one
+            for one in SETTINGS
+            if one.name in self.said
+            and self.recorded_text(one)
+            and (not self.said[one.name] or one.many or one.name == "gpu")
+        )
 
     def problems(self) -> list[Problem]:
         """Return what is wrong, each in its own field."""
@@ -176,7 +195,7 @@ class Settings:
     def remaining(self) -> Recorded | None:
         """Return the recorded run without what was taken back."""
         run = self.recorded
-        for one in self.emptied:
+        for one in self.taken_back:
             run = None if run is None else _without(run, one)
         return run
 
@@ -212,9 +231,6 @@ def _wrong(setting: Setting | None, values: Mapping[str, Any]) -> Problem | None
         key = setting.key if setting is not None else SETTINGS_OF[next(iter(values))].key
         return Problem(key, error.sentence, error.remedy)
     return None
-
-
-SETTINGS_OF = {one.name: one for one in SETTINGS}
 
 
 def _text_of(setting: Setting, said: Mapping[str, Any]) -> str:

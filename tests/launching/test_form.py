@@ -138,6 +138,30 @@ def test_a_recorded_run_stands_in_its_form(form_of: Forms) -> None:
     assert recorded(again).layer["queue"] == "slow"
 
 
+def test_what_is_said_anew_replaces_what_was_recorded(form_of: Forms) -> None:
+    first = form_of("x: int = 1")
+    for name, text in {"env_vars": "A=1 B=2", "label": "k=v l=w", "retries": "2"}.items():
+        first.say(name, text)
+    form = LaunchForm(None, first._notebook, recorded(first.launch().wait()))
+    form.say("env_vars", "A=3")
+    form.say("label", "k=v")
+    run = recorded(form.launch().wait())
+    assert dict(run.layer["env_vars"]) == {"A": "3"}
+    assert run.labels == {"k": "v"}
+    assert run.layer["retries"].count == 2
+    again = recorded(eval(form.code(), dict(form._notebook)).wait())
+    assert (again.layer, again.labels) == (run.layer, run.labels)
+
+
+def test_an_unknown_option_is_refused(form_of: Forms) -> None:
+    with pytest.raises(InputError, match="A run has no option 'qeue'; did you mean 'queue'"):
+        form_of("x: int").say("qeue", "a")
+    form = form_of("x: int = 1")
+    form.say("queue", "a")
+    form.say("target", "local")
+    assert form.magic() == "%flyte_run --on local --task-queue a train()"
+
+
 def _said(form: LaunchForm) -> list[Any]:
     from flyte_jupyter.launching.settings import SETTINGS
 

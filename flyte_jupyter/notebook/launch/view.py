@@ -213,15 +213,15 @@ class LaunchView:
         from IPython.display import display
 
         run.wait()
-        error = run.error
-        if error is not None:
-            self.say(f"{run.name} has {run.phase}: {_sentence(error)}", wrong=True)
-            return
-        with self._place.here():
+        try:
             value = run.result()
-            if value is not None:
-                display(value)
-        self.say(f"{run.name} has {run.phase}.")
+            with self._place.here():
+                if value is not None:
+                    display(value)
+        except BaseException as error:  # what the task raised may be any
+            self.say(f"{run.name} has {run.phase}: {_sentence(error)}", wrong=True)
+        else:
+            self.say(f"{run.name} has {run.phase}.")
 
 
 def _sentence(error: BaseException) -> str:
