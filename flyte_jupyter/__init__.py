@@ -21,11 +21,13 @@ _FACE = {
         "map",
         "reference_task",
         "reference_tasks",
+        "rerun",
         "run",
         "run_cell",
         "shut_down",
         "with_runcontext",
     ),
+    "flyte_jupyter.notebook.launch": ("launch_form",),
     "flyte_jupyter.session.attach": ("attach",),
     "flyte_jupyter.session.deployments": ("deployments", "rollback", "undeploy"),
     "flyte_jupyter.session.graph": ("graph",),
@@ -73,11 +75,13 @@ if TYPE_CHECKING:
         map,
         reference_task,
         reference_tasks,
+        rerun,
         run,
         run_cell,
         shut_down,
         with_runcontext,
     )
+    from flyte_jupyter.notebook.launch import launch_form
     from flyte_jupyter.session.attach import attach
     from flyte_jupyter.session.deployments import deployments, rollback, undeploy
     from flyte_jupyter.session.graph import graph

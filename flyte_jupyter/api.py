@@ -32,6 +32,7 @@ __all__ = [
     "map",
     "reference_task",
     "reference_tasks",
+    "rerun",
     "run",
     "run_cell",
     "shut_down",
@@ -98,6 +99,7 @@ class RunContextRunner:
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self.run: Twin[..., Run] = Twin(self._run, self._run_aio)
+        self.rerun: Twin[..., Run] = Twin(self._rerun, self._rerun_aio)
 
     def _run(self, task: Task, /, *args: Any, **kwargs: Any) -> Run:
         """Submit the run and return it."""
@@ -106,6 +108,16 @@ class RunContextRunner:
 
     async def _run_aio(self, task: Task, /, *args: Any, **kwargs: Any) -> Run:
         return self._run(task, *args, **kwargs)
+
+    def _rerun(self, run: Run | str = "", /, **changes: Any) -> Run:
+        """Run a recorded run again, under these options, and return the new one."""
+        from flyte_jupyter.session.rerun import recorded, rerun
+
+        _refuse_inside_a_task()
+        return rerun(recorded(run), changes, self.context)
+
+    async def _rerun_aio(self, run: Run | str = "", /, **changes: Any) -> Run:
+        return self._rerun(run, **changes)
 
 
 def with_runcontext(
@@ -119,8 +131,11 @@ def with_runcontext(
     labels: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
+    keep: bool = True,
 ) -> RunContextRunner:
     """Give a run a name, a target, a queue, or overrides: ``with_runcontext(...).run(task, ...)``.
+
+    ``with_runcontext(...).rerun(run, ...)`` gives them to a recorded run that is run again.
 
     Args:
         mode: Flyte's word for where: ``"local"`` is the target of that name, ``"remote"`` the
@@ -133,6 +148,7 @@ def with_runcontext(
         labels: recorded with the run.
         overrides: fields of the root action (``resources``, ``retries``, ``timeout`` …).
         on_event: called on the engine's thread with every event of the run.
+        keep: whether a rerun keeps what was said of the recorded run, where nothing is said here.
 
     Raises:
         SpecError: an override has a value that its field does not take.
@@ -148,7 +164,8 @@ def with_runcontext(
     elif mode not in (None, "remote"):
         hint = did_you_mean(str(mode), ("local", "remote"))
         raise EngineError(f"mode={mode!r} is neither 'local' nor 'remote'{hint}")
-    return RunContextRunner(RunContext(name, target, fields, dict(labels or {}), on_event))
+    context = RunContext(name, target, fields, dict(labels or {}), on_event, keep)
+    return RunContextRunner(context)
 
 
 def _run(task: Task, /, *args: Any, **kwargs: Any) -> Run:
@@ -169,11 +186,7 @@ def _run(task: Task, /, *args: Any, **kwargs: Any) -> Run:
     """
     _refuse_inside_a_task()
     task = _task_of(task)
-    options = {
-        name: kwargs.pop(name)
-        for name in RUN_OPTIONS
-        if name in kwargs and name not in task.signature.parameters
-    }
+    options = _options_of_run(task, kwargs)
     return submit(task, args, kwargs, RunContext(layer=layer(options, "run")))
 
 
@@ -182,6 +195,40 @@ async def _run_aio(task: Task, /, *args: Any, **kwargs: Any) -> Run:
 
 
 run: Twin[..., Run] = Twin(_run, _run_aio)
+
+
+def _rerun(run: Run | str = "", /, **changes: Any) -> Run:
+    """Run a recorded run again, of this kernel or of an earlier one, and return the new run.
+
+    It gets the inputs, the target, the queue and the overrides of the recorded one; the code is
+    that of now. ``with_runcontext(...).rerun(run, ...)`` changes what was said about it.
+
+    Args:
+        run: the run, its name or the beginning of that; the last one if not given.
+        changes: inputs that are to be others, by name. ``task_queue=`` or ``queue=`` is an option
+            of the run, unless the task has an input of that name.
+
+    Returns:
+        The new run.
+
+    Raises:
+        NotFoundError: there is no such run, its task is declared no more, or its inputs are not
+            kept any more.
+        InputError: a changed input does not fit the task's signature.
+    """
+    from flyte_jupyter.session.rerun import recorded, rerun, task_of
+
+    _refuse_inside_a_task()
+    found = recorded(run)
+    options = _options_of_run(task_of(found), changes)
+    return rerun(found, changes, RunContext(layer=layer(options, "run")))
+
+
+async def _rerun_aio(run: Run | str = "", /, **changes: Any) -> Run:
+    return _rerun(run, **changes)
+
+
+rerun: Twin[..., Run] = Twin(_rerun, _rerun_aio)
 
 
 def _deploy(
@@ -360,6 +407,15 @@ def _task_of(task: Any) -> Task:
     raise InputError(
         f"{name} is no task.", remedy="Declare it with @env.task, and pass the task itself."
     )
+
+
+def _options_of_run(task: Task, given: dict[str, Any]) -> dict[str, Any]:
+    """Take out of keywords what is an option of the run and no input of the task."""
+    return {
+        name: given.pop(name)
+        for name in RUN_OPTIONS
+        if name in given and name not in task.signature.parameters
+    }
 
 
 def _refuse_inside_a_task() -> None:

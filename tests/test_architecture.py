@@ -30,6 +30,7 @@ ROOMS = (
     "deployment",
     "drawing",
     "session",
+    "launching",
     "api",
     "remote",
     "notebook",

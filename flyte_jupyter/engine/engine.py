@@ -418,8 +418,12 @@ async def _end_others() -> None:
 
 
 def _options(request: RunRequest) -> str:
-    labels = request.options.labels
-    return json.dumps({"labels": dict(labels)}) if labels else '{"labels": {}}'
+    labels, said = request.options.labels, request.said
+    if request.inputs is None:
+        said = {"what": "map", **said}
+    if not labels and not said:
+        return '{"labels": {}}'
+    return json.dumps({"labels": dict(labels), "said": dict(said)})
 
 
 def _at_exit(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.wire.exchange import Packed
@@ -83,6 +84,7 @@ class RunRequest:
         options: what holds for every action.
         targets: for each task that runs elsewhere than the root, the name of its target.
         notes: facts to be said once in this session, when the run begins.
+        said: what was said about the run, as JSON values: kept, for whoever runs it again.
     """
 
     name: str
@@ -93,6 +95,7 @@ class RunRequest:
     options: RunOptions = RunOptions()
     targets: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
 
     def target_of(self, task: str) -> str:
         """Return the name of the target of a task."""

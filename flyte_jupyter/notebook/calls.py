@@ -18,11 +18,12 @@ from flyte_jupyter.errors import FlyteError, NotFoundError
 from flyte_jupyter.notebook.usage import MagicUsageError
 from flyte_jupyter.spec.task import Task
 
-__all__ = ["Call", "evaluate_call", "split_trailing_options"]
+__all__ = ["Call", "evaluate_call", "evaluate_changes", "split_trailing_options"]
 
 FILENAME = "<the line of the magic>"
 # an environment's name may have hyphens, which Python would read as minus
 HYPHENATED = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)+\.[A-Za-z_]\w*(?=\s*(?:\(|$))")
+NAMED_RUN = re.compile(r"([\w.-]*)\s*(\(.*\))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,38 @@ def evaluate_call(
         return Call(task)
     value = _evaluated(ast.Expression(body), variables, text)
     raise _no_task(ast.unparse(body), value)
+
+
+def evaluate_changes(text: str, variables: Mapping[str, Any], magic: str) -> tuple[str, Any]:
+    """Return the run that a line names and the inputs to change, as in ``train-1f2e(lr=0.2)``.
+
+    Args:
+        text: the name of a run, and perhaps inputs by name in parentheses.
+        variables: the names it may use.
+        magic: name of the magic, for messages.
+
+    Raises:
+        MagicUsageError: it is written otherwise.
+    """
+    match = NAMED_RUN.fullmatch(text)
+    if match is None:
+        raise MagicUsageError(
+            f"{text!r} is no run",
+            remedy=f"Write %{magic} RUN(x=1) [options]: a name, and the inputs to change.",
+        )
+    name, given = match.groups()
+    if given is None:
+        return name, {}
+    body = _parsed("rerun" + given, magic).body
+    if not isinstance(body, ast.Call) or not isinstance(body.func, ast.Name):
+        raise MagicUsageError(f"{text!r} is no call", remedy="Write RUN(x=1).")
+    args, kwargs = _arguments(body, variables, text)
+    if args:
+        raise MagicUsageError(
+            "an input of a recorded run is changed by its name",
+            remedy=f"Write %{magic} {name}(x=...).",
+        )
+    return name, kwargs
 
 
 def _parsed(text: str, magic: str) -> ast.Expression:

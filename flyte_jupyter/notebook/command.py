@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_jupyter.catalog import Catalog
+from flyte_jupyter.launching.interfaces import annotations_for
+from flyte_jupyter.launching.reading import from_text, unknown_input
 from flyte_jupyter.notebook.arguments import Reader, expanded, parse_words
 from flyte_jupyter.notebook.calls import Call
-from flyte_jupyter.notebook.inputs import from_text, unknown_input
-from flyte_jupyter.notebook.interfaces import annotations_for
 from flyte_jupyter.notebook.options import COMMAND_OPTIONS, Kind
 from flyte_jupyter.notebook.splitting import Word, split
 from flyte_jupyter.notebook.usage import MagicUsageError

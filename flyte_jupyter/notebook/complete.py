@@ -22,8 +22,10 @@ from flyte_jupyter.notebook.options import (
     EXPLAIN_OPTIONS,
     GRAPH_OPTIONS,
     IMAGES_OPTIONS,
+    LAUNCH_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
+    RERUN_OPTIONS,
     ROLLBACK_OPTIONS,
     RUN_OPTIONS,
     UNDEPLOY_OPTIONS,
@@ -41,7 +43,9 @@ TABLES = {
     ("%", "flyte_run"): RUN_OPTIONS,
     ("%%", "flyte_run"): CELL_RUN_OPTIONS,
     ("%", "flyte_explain"): EXPLAIN_OPTIONS,
+    ("%", "flyte_launch"): LAUNCH_OPTIONS,
     ("%", "flyte_logs"): LOGS_OPTIONS,
+    ("%", "flyte_rerun"): RERUN_OPTIONS,
     ("%", "flyte_ps"): PS_OPTIONS,
     ("%", "flyte_clean"): CLEAN_OPTIONS,
     ("%", "flyte_images"): IMAGES_OPTIONS,
@@ -104,7 +108,7 @@ def candidates(line: str, catalog: Catalog, variables: Mapping[str, Any] = {}) -
     options = TABLES.get((mark, magic))
     if options is None:
         return None
-    if mark == "%" and magic in ("flyte_run", "flyte_explain"):
+    if mark == "%" and magic in ("flyte_run", "flyte_explain", "flyte_launch"):
         call = OPEN_CALL.search(rest)
         if call is not None:
             return _parameters(call, catalog, variables)
@@ -127,6 +131,8 @@ def candidates(line: str, catalog: Catalog, variables: Mapping[str, Any] = {}) -
     if magic in OF_ENVIRONMENTS:
         named = _named(catalog.environments, "environment")
         return _completion(fragment, [*named, *_options(options)])
+    if magic == "flyte_rerun":
+        return _completion(fragment, [*_runs(), *_options(options)])
     if magic == "flyte_logs":
         return _completion(fragment, [*_runs(), *_tasks(catalog, variables), *_options(options)])
     return _completion(fragment, [*_tasks(catalog, variables), *_options(options)])

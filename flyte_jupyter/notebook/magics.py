@@ -34,8 +34,10 @@ from flyte_jupyter.notebook.options import (
     EXPLAIN_OPTIONS,
     GRAPH_OPTIONS,
     IMAGES_OPTIONS,
+    LAUNCH_OPTIONS,
     LOGS_OPTIONS,
     PS_OPTIONS,
+    RERUN_OPTIONS,
     ROLLBACK_OPTIONS,
     RUN_OPTIONS,
     UNDEPLOY_OPTIONS,
@@ -131,6 +133,44 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         from flyte_jupyter.notebook.running import run_body
 
         return run_body(line, cell, self.shell, current())
+
+    @_helped(("Options:", LAUNCH_OPTIONS))
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    def flyte_launch(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """Open the form that launches a task.
+
+            %flyte_launch train
+            %flyte_launch train(rows=1000)
+            %flyte_launch --run last
+
+        It is made from the task's signature: every input with its type and its default, the target,
+        the task queue, overrides, cache and name of the run. What does not fit is refused in place.
+        With a run, the form has its inputs, its target, its queue and its overrides, open to
+        change. What is written in parentheses stands in the form.
+        """
+        from flyte_jupyter.notebook.launch.line import launch_line
+
+        return launch_line(line, self._variables(local_ns), self.shell, current())
+
+    @_helped(("Options:", RERUN_OPTIONS))
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    def flyte_rerun(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """Run a recorded run again, of this kernel or of an earlier one.
+
+            %flyte_rerun [RUN]
+            %flyte_rerun train-1f2e3d4c(lr=0.2) --task-queue gpus --memory 8Gi
+
+        The new run gets the inputs, the target, the queue and the overrides of the recorded one,
+        and what the line says instead. Its task must be declared in this notebook; the code is
+        that of now. Without a name, it is the last run.
+        """
+        from flyte_jupyter.notebook.running import rerun_line
+
+        return rerun_line(line, self._variables(local_ns), self.shell)
 
     @_helped(("Options:", EXPLAIN_OPTIONS))
     @no_var_expand

@@ -21,9 +21,11 @@ __all__ = [
     "EXPLAIN_OPTIONS",
     "GRAPH_OPTIONS",
     "IMAGES_OPTIONS",
+    "LAUNCH_OPTIONS",
     "LOGS_OPTIONS",
     "PS_OPTIONS",
     "RBAC_OPTIONS",
+    "RERUN_OPTIONS",
     "ROLLBACK_OPTIONS",
     "RUN_OPTIONS",
     "UNDEPLOY_OPTIONS",
@@ -83,6 +85,9 @@ RESOURCES = (
     _option("--disk", Kind.ONE, "BYTES", "scratch disk: 10Gi"),
     _option("--shm", Kind.ONE, "BYTES", "shared memory: 1Gi or auto", "shm"),
 )
+ACCELERATOR = _option(
+    "--accelerator", Kind.ONE, "NAME", "type of accelerator: NVIDIA_A10G", "accelerators"
+)
 POLICIES = (
     _option("--cache", Kind.ONE, "BEHAVIOR", "auto, override or disable", "cache"),
     _option("--retries", Kind.ONE, "N", "how often a failed task is tried again"),
@@ -107,7 +112,7 @@ ENV_OPTIONS: tuple[Option, ...] = (
     _option("--apt", Kind.MANY, "PACKAGE ...", "Debian packages to install"),
     _option("--requirements", Kind.EACH, "FILE", "requirements file to install", "files"),
     *RESOURCES,
-    _option("--accelerator", Kind.ONE, "NAME", "type of accelerator: NVIDIA_A10G", "accelerators"),
+    ACCELERATOR,
     _option("--env-vars --env-var", Kind.MANY, "KEY=VALUE ...", "environment variables"),
     _option("--secret --secrets", Kind.MANY, "KEY ...", "secrets, as environment variables"),
     _option("--depends-on", Kind.MANY, "ENV ...", "environments to deploy before", "environments"),
@@ -129,6 +134,7 @@ _CONTEXT = (
     _option("--name", Kind.ONE, "NAME", "name of the run"),
     QUEUE,
     *RESOURCES,
+    ACCELERATOR,
     *POLICIES,
     _option("--env-vars --env-var", Kind.EACH, "KEY=VALUE", "environment variable of every task"),
     _option("--label --labels", Kind.EACH, "KEY=VALUE", "label of the run"),
@@ -141,9 +147,16 @@ RUN_OPTIONS: tuple[Option, ...] = (
     *_CONTEXT,
     _option("--wait", Kind.SWITCH, "", "--no-wait gives the Run at once"),
 )
+RERUN_OPTIONS: tuple[Option, ...] = (
+    *RUN_OPTIONS,
+    _option("--keep", Kind.SWITCH, "", "--no-keep leaves out what was said of the recorded run"),
+)
 CELL_RUN_OPTIONS: tuple[Option, ...] = (
     _option("--env --environment", Kind.ONE, "ENV", "environment of the cell", "environments"),
     *_CONTEXT,
+)
+LAUNCH_OPTIONS: tuple[Option, ...] = (
+    _option("--run", Kind.ONE, "RUN|last", "run this one again, with its inputs open", "runs"),
 )
 EXPLAIN_OPTIONS: tuple[Option, ...] = (ON,)
 LOGS_OPTIONS: tuple[Option, ...] = (

@@ -8,13 +8,24 @@ from typing import Any
 
 from flyte_jupyter.catalog import Catalog
 from flyte_jupyter.notebook.arguments import leading_options, parse
-from flyte_jupyter.notebook.calls import Call, evaluate_call, split_trailing_options
+from flyte_jupyter.notebook.calls import (
+    Call,
+    evaluate_call,
+    evaluate_changes,
+    split_trailing_options,
+)
 from flyte_jupyter.notebook.declare import run_fields
 from flyte_jupyter.notebook.live import follow, is_interactive, wait
-from flyte_jupyter.notebook.options import CELL_RUN_OPTIONS, EXPLAIN_OPTIONS, RUN_OPTIONS, Option
+from flyte_jupyter.notebook.options import (
+    CELL_RUN_OPTIONS,
+    EXPLAIN_OPTIONS,
+    RERUN_OPTIONS,
+    RUN_OPTIONS,
+    Option,
+)
 from flyte_jupyter.notebook.usage import MagicUsageError
 
-__all__ = ["explain_line", "finish", "run_body", "run_line"]
+__all__ = ["explain_line", "finish", "rerun_line", "run_body", "run_line", "start"]
 
 
 def run_line(line: str, variables: Mapping[str, Any], shell: Any, catalog: Catalog) -> Any:
@@ -38,7 +49,31 @@ def start(call: Call, values: Mapping[str, Any], shell: Any) -> Any:
     from flyte_jupyter import api
 
     context = api.with_runcontext(**run_fields(values))
-    run = context.run(call.task, *call.args, **call.keywords)
+    return _shown(context.run(call.task, *call.args, **call.keywords), values, shell)
+
+
+def rerun_line(line: str, variables: Mapping[str, Any], shell: Any) -> Any:
+    """Run the recorded run again that a line names, show the new run and return its result.
+
+    Args:
+        line: what follows ``%flyte_rerun``.
+        variables: the names it may use; one of them may hold a run.
+        shell: the IPython shell.
+
+    Returns:
+        The bare result; the ``Run`` itself with ``--no-wait``.
+    """
+    from flyte_jupyter import api
+
+    text, values = _options(line, RERUN_OPTIONS, variables)
+    name, changes = evaluate_changes(text, variables, "flyte_rerun")
+    bound = variables.get(name)
+    run = bound if isinstance(bound, api.Run) else name
+    context = api.with_runcontext(**run_fields(values))
+    return _shown(context.rerun(run, **changes), values, shell)
+
+
+def _shown(run: Any, values: Mapping[str, Any], shell: Any) -> Any:
     if values.get("wait") is False:
         follow(run, interactive=is_interactive(shell))
         return run
@@ -121,7 +156,15 @@ def _read(
     catalog: Catalog,
     magic: str,
 ) -> tuple[Call, dict[str, Any]]:
-    """Return the call of a line, and its options, which may stand before or behind the call."""
+    """Return the call of a line, and its options."""
+    text, values = _options(line, options, variables)
+    return evaluate_call(text, variables, catalog.find_task, magic), values
+
+
+def _options(
+    line: str, options: tuple[Option, ...], variables: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return what is called, and the options, which may stand before or behind the call."""
     leading, rest = leading_options(line, options, variables)
     text, behind = split_trailing_options(rest)
     trailing = parse(behind, options, variables)
@@ -131,7 +174,7 @@ def _read(
     for name, value in trailing.values.items():
         adds_up = isinstance(value, list) and name in values
         values[name] = [*values[name], *value] if adds_up else value
-    return evaluate_call(text, variables, catalog.find_task, magic), values
+    return text, values
 
 
 def _flags(shell: Any) -> int:

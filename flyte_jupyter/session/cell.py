@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flyte_jupyter import catalog
@@ -52,6 +53,7 @@ def submit_cell(
     settings = apply_layer(settings, context.layer)
     unit = unit_of(f"{name}.cell", name, settings, capsule)
     request = request_of(unit, "cell", capsule, pack(encode({})), context)
+    request = replace(request, said={"what": "cell"})
     engine = session.engine()
     return Run(engine, engine.submit(request, context.subscriber), open_for(capsule.interface))
 

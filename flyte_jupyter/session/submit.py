@@ -22,7 +22,7 @@ from flyte_jupyter.session.run import Run
 from flyte_jupyter.session.secret import find_secrets
 from flyte_jupyter.spec import Settings, Task
 from flyte_jupyter.spec.reference import ReferenceTask
-from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES
+from flyte_jupyter.spec.settings import DEFAULT_MAX_INLINE_IO_BYTES, to_plain
 from flyte_jupyter.wire.exchange import INLINE_BUFFER, Packed, pack
 from flyte_jupyter.wire.inputs import check_inputs, check_size
 from flyte_jupyter.wire.values import Encoded, Ref, encode, inline_size
@@ -58,6 +58,8 @@ class RunContext:
         layer: normalised overrides: those of every action reach all, the others the root.
         labels: recorded with the run.
         subscriber: called on the engine's thread with every event.
+        keep: whether a rerun keeps what was said of the recorded run, where nothing is said here.
+        again: name of the run that this one repeats, empty for none.
     """
 
     name: str | None = None
@@ -65,6 +67,8 @@ class RunContext:
     layer: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     subscriber: Callable[[Event], None] | None = None
+    keep: bool = True
+    again: str = ""
 
 
 def submit(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], context: RunContext) -> Run:
@@ -79,10 +83,23 @@ def submit(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], context: R
     limit = start.unit.settings.max_inline_io_bytes
     inputs = encode_inputs(task, start.interface, given, limit)
     request = start.request(inputs)
+    if said := _said(task, context):
+        request = replace(request, said=said)
     engine = session.engine()
     opener = start.opener()
     # The last step: from here on the engine's thread wants the interpreter for itself.
     return Run(engine, engine.submit(request, context.subscriber), opener)
+
+
+def _said(task: Task, context: RunContext) -> dict[str, Any]:
+    """Return what was said about a run as JSON values: names of secrets, never their values."""
+    said = {
+        "target": context.target,
+        "layer": to_plain(context.layer) if context.layer else None,
+        "override": to_plain(task.overrides) if task.overrides else None,
+        "again": context.again,
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

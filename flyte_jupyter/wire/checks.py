@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from flyte_jupyter.wire.typenames import dtype_name, fits_dtype, names_of_node
 from flyte_jupyter.wire.values import encode, preview_tree, type_of_node
 from flyte_jupyter.wire.values.model import TAG, dump
 from flyte_jupyter.wire.values.naming import in_words
 
-__all__ = ["Mismatch", "check", "check_value", "describe"]
+__all__ = ["BOUNDS", "Mismatch", "check", "check_value", "describe"]
 
 Schema = Dict[str, Any]
+
+#: What a number can be held to -> in words, and whether a number fits.
+BOUNDS: Dict[str, Tuple[str, Callable[[Any, Any], bool]]] = {
+    "ge": ("at least", operator.ge),
+    "gt": ("above", operator.gt),
+    "le": ("at most", operator.le),
+    "lt": ("below", operator.lt),
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,9 @@ def describe(schema: Schema) -> str:
         return f"{name}[{describe(schema['keys'])}, {describe(schema['values'])}]"
     if "dtype" in schema:
         return f"{name}[{schema['dtype']}]"
+    if "bounds" in schema:
+        limits = [f"{BOUNDS[key][0]} {limit}" for key, limit in schema["bounds"].items()]
+        return f"{name} ({', '.join(limits)})"
     return name
 
 
@@ -135,6 +147,11 @@ def _check_type(schema: Schema, node: Any, path: str) -> Found:
         return path, schema, node
     if len(schema) == 1:
         return None
+    if "bounds" in schema:
+        # numbers of other packages are not opened here
+        plain = type(node) in (int, float)
+        held = plain and not all(BOUNDS[key][1](node, n) for key, n in schema["bounds"].items())
+        return (path, schema, _Lack(str(node))) if held else None
     if "dtype" in schema:
         return (
             None
@@ -168,6 +185,8 @@ def _all_of(schema: Schema, items: List[Any]) -> bool:
     """Tell at the speed of C whether all of a long list are of one plain type."""
     if "any" in schema:
         return True
+    if "bounds" in schema:
+        return False
     kinds = set(map(type, items))
     return len(kinds) == 1 and schema.get("type") == kinds.pop().__name__ in _PLAIN
 

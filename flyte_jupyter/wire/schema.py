@@ -5,8 +5,8 @@ A schema is a dictionary with one of these keys:
 =========== ====================================================================
 ``any``     no promise
 ``type``    name of a type, as the encoded value tells it; with ``items``, ``each``, ``keys``
-            and ``values``, or ``fields`` and ``required``, the schemas of what is inside, and with
-            ``dtype`` the item type of an array
+            and ``values``, or ``fields`` and ``required``, the schemas of what is inside, with
+            ``dtype`` the item type of an array, and with ``bounds`` what a number is held to
 ``union``   list of schemas, one of which must fit
 ``literal`` list of encoded values, one of which it must be
 =========== ====================================================================
@@ -21,7 +21,7 @@ import types
 import typing
 from typing import Any, Callable, Dict, List, Set
 
-from flyte_jupyter.wire.checks import Mismatch, check, check_value, describe
+from flyte_jupyter.wire.checks import BOUNDS, Mismatch, check, check_value, describe
 from flyte_jupyter.wire.typenames import ABSTRACT
 from flyte_jupyter.wire.values import encode
 from flyte_jupyter.wire.values.naming import name_of_type
@@ -29,6 +29,7 @@ from flyte_jupyter.wire.values.naming import name_of_type
 __all__ = [
     "ANY",
     "Mismatch",
+    "bounds_of",
     "check",
     "check_value",
     "describe",
@@ -104,7 +105,9 @@ def schema_of(annotation: Any, _depth: int = 0) -> Schema:
         return _union([schema_of(item, inner) for item in typing.get_args(annotation)])
     if origin is typing.Literal:
         return {"literal": [encode(item).tree for item in typing.get_args(annotation)]}
-    if getattr(origin, "_name", "") in _WRAPPERS or origin is typing.Annotated:
+    if origin is typing.Annotated:
+        return _bounded(schema_of(typing.get_args(annotation)[0], inner), annotation)
+    if getattr(origin, "_name", "") in _WRAPPERS:
         return schema_of(typing.get_args(annotation)[0], inner)
     if origin is not None:
         return _generic(origin, typing.get_args(annotation), inner)
@@ -116,6 +119,32 @@ def schema_of(annotation: Any, _depth: int = 0) -> Schema:
 
 _UNION_TYPE = getattr(types, "UnionType", None)
 _WRAPPERS = ("Annotated", "ClassVar", "Final", "Required", "NotRequired", "ReadOnly")
+
+
+def _bounded(schema: Schema, annotation: Any) -> Schema:
+    bounds = bounds_of(annotation)
+    if not bounds:
+        return schema
+    if "union" in schema:
+        return {"union": [_bounded(one, annotation) for one in schema["union"]]}
+    return {**schema, "bounds": bounds} if schema.get("type") in ("int", "float") else schema
+
+
+def bounds_of(annotation: Any) -> Dict[str, Any]:
+    """Return what ``Annotated`` holds a number to: ``ge``, ``gt``, ``le`` and ``lt``.
+
+    Args:
+        annotation: with the objects of ``annotated_types``, or with a ``Field`` of pydantic's.
+    """
+    bounds: Dict[str, Any] = {}
+    notes = list(getattr(annotation, "__metadata__", ()))
+    for note in notes:  # grows by what a field of pydantic's holds
+        notes.extend(getattr(note, "metadata", None) or ())
+        for name in BOUNDS:
+            limit = getattr(note, name, None)
+            if isinstance(limit, (int, float)):
+                bounds[name] = limit
+    return bounds
 
 
 def _union(schemas: List[Schema]) -> Schema:

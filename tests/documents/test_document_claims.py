@@ -169,6 +169,19 @@ WAYS = {
         '%flyte run --task_queue "of-the-run" outer',
         {"outer": "of-the-run", "inner": "of-the-run", "other": "of-the-run"},
     ),
+    "the launch form, running": (
+        "form = %flyte_launch outer\nform.say('task_queue', 'of-the-run')\nform.launch().wait()",
+        {"outer": "of-the-run", "inner": "of-the-run", "other": "of-the-run"},
+    ),
+    "the launch form, rerunning": (
+        "flyte.run(outer, task_queue='first').wait()\nform = %flyte_launch --run last\n"
+        "form.say('task_queue', 'of-the-run')\nform.launch().wait()",
+        {"outer": "of-the-run", "inner": "of-the-run", "other": "of-the-run"},
+    ),
+    "a rerun": (
+        "flyte.run(outer, task_queue='first').wait()\nflyte.rerun(task_queue='of-the-run').wait()",
+        {"outer": "of-the-run", "inner": "of-the-run", "other": "of-the-run"},
+    ),
     "a call": (
         'flyte.run(choosing, task_queue="of-the-run").wait()',
         {"choosing": "of-the-run", "inner": "of-the-call"},
@@ -177,10 +190,11 @@ WAYS = {
 
 
 def queues_of(state: Path) -> dict[str, str | None]:
-    """Return the queue of every task, as the journal has recorded it."""
+    """Return the queue of every task of the last run, as the journal has recorded it."""
     with closing(sqlite3.connect(state / "journal.sqlite")) as journal:
         rows = journal.execute(
-            "select task, settings from actions join specs on spec = hash"
+            "select task, settings from actions join specs on spec = hash "
+            "where run = (select name from runs order by created desc limit 1)"
         ).fetchall()
     return {task.partition(".")[2]: json.loads(text).get("queue") for task, text in rows}
 

@@ -10,8 +10,8 @@ import pytest
 
 import flyte_jupyter as flyte
 from flyte_jupyter.errors import InputTypeError
+from flyte_jupyter.launching.interfaces import annotations_for
 from flyte_jupyter.notebook.command import read_command
-from flyte_jupyter.notebook.interfaces import annotations_for
 from flyte_jupyter.notebook.splitting import split
 
 

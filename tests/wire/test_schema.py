@@ -30,6 +30,7 @@ from typing import (
     Union,
 )
 
+import annotated_types
 import numpy as np
 import numpy.typing as npt
 import pydantic
@@ -358,3 +359,40 @@ def test_checks_need_the_standard_library_only():
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "sentence"),
+    [
+        (
+            Annotated[int, annotated_types.Ge(1), annotated_types.Le(10)],
+            11,
+            "It must be int (at least 1, at most 10), but it is 11",
+        ),
+        (
+            Annotated[float, pydantic.Field(gt=0, lt=1)],
+            1.0,
+            "It must be float (above 0, below 1), but it is 1.0",
+        ),
+        (
+            list[Annotated[int, annotated_types.Interval(ge=0, lt=4)]],
+            [0, 4],
+            "It must be list[int (at least 0, below 4)], but its item [1] is 4 instead of "
+            "int (at least 0, below 4)",
+        ),
+        (
+            Annotated[Optional[int], annotated_types.Gt(0)],
+            0,
+            "It must be int (above 0) | None, but it is int: 0",
+        ),
+    ],
+)
+def test_a_number_is_held_to_its_bounds(annotation: Any, value: Any, sentence: str) -> None:
+    mismatch = check_value(schema_of(annotation), value)
+    assert mismatch is not None
+    assert mismatch.sentence("It") == sentence
+
+
+def test_a_number_within_its_bounds_fits() -> None:
+    schema = schema_of(Annotated[Optional[int], annotated_types.Gt(0), "anything else"])
+    assert [check_value(schema, value) for value in (1, None)] == [None, None]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flyte_jupyter.notebook.inputs import annotations_of
+from flyte_jupyter.launching.reading import annotations_of
 from flyte_jupyter.spec.reference import ReferenceTask
 from flyte_jupyter.spec.task import Task
 
@@ -20,12 +20,17 @@ __all__ = ["annotations_for"]
 Schema = Mapping[str, Any]
 
 
-def annotations_for(task: Task) -> dict[str, Any]:
-    """Return parameter → annotation of any task; what is not known here is ``Any``."""
+def annotations_for(task: Task, *, extras: bool = False) -> dict[str, Any]:
+    """Return parameter → annotation of any task; what is not known here is ``Any``.
+
+    Args:
+        task: the task.
+        extras: whether to keep what ``Annotated`` adds to a type.
+    """
     if isinstance(task, ReferenceTask):
         inputs = (task.interface or {}).get("inputs", {})
         return {name: _annotation(one["schema"]) for name, one in inputs.items()}
-    return annotations_of(task.func) if task.func is not None else {}
+    return annotations_of(task.func, extras=extras) if task.func is not None else {}
 
 
 def _annotation(schema: Schema) -> Any:

@@ -1,11 +1,12 @@
 """Inputs of a task from text, typed by its signature: ``--rows 1000 --day 2024-05-01``.
 
-Scalars are written as they are, everything with parts (lists, dicts, dataclasses, models) as JSON.
-A parameter without annotation takes JSON where the text is JSON, else the text itself.
+Scalars are written as they are, everything with parts (lists, dicts, dataclasses, models) as JSON
+or as a literal of Python. A parameter without annotation takes such text, else the text itself.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import enum
 import inspect
@@ -21,24 +22,39 @@ from typing import Any
 from uuid import UUID
 
 from flyte_jupyter.errors import InputError, InputTypeError
-from flyte_jupyter.notebook.declare import length_of_time
-from flyte_jupyter.notebook.usage import MagicUsageError
+from flyte_jupyter.launching.said import length_of_time
+from flyte_jupyter.launching.usage import MagicUsageError
 from flyte_jupyter.spec.naming import did_you_mean
 
-__all__ = ["annotations_of", "from_json", "from_text", "kind_in_words"]
+__all__ = [
+    "annotations_of",
+    "from_json",
+    "from_text",
+    "has_fields",
+    "is_read",
+    "kind_in_words",
+    "parsed",
+    "unknown_input",
+]
 
 YES = ("true", "yes", "on", "1")
 NO = ("false", "no", "off", "0")
+LISTED = (list, tuple, set, frozenset)
 
 
 class _UnfitError(Exception):
     """A text or JSON value that an annotation does not take; the message says what it takes."""
 
 
-def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return parameter → annotation; an annotation that cannot be resolved counts as none."""
+def annotations_of(function: Callable[..., Any], *, extras: bool = False) -> dict[str, Any]:
+    """Return parameter → annotation; an annotation that cannot be resolved counts as none.
+
+    Args:
+        function: the function.
+        extras: whether to keep what ``Annotated`` adds to a type.
+    """
     try:
-        hints = typing.get_type_hints(function)
+        hints = typing.get_type_hints(function, include_extras=extras)
     except Exception:  # a name that only a type checker knows, say
         hints = {
             name: annotation
@@ -77,6 +93,31 @@ def from_json(name: str, value: Any, annotation: Any) -> Any:
         raise InputTypeError(f"{name} takes {unfit}, not {json.dumps(value)}") from None
 
 
+def is_read(annotation: Any) -> bool:
+    """Return whether a text can mean a value of a type, so that it can be written at all."""
+    if annotation in (Any, None, type(None), object) or annotation in _SCALARS:
+        return True
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return is_read(inner[0])
+    if origin is typing.Literal:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(map(is_read, inner))
+    kind = origin or annotation
+    if not isinstance(kind, type):
+        return True  # a type variable, say: whatever is written
+    if kind in _CONTAINERS:
+        return all(map(is_read, (one for one in inner if one is not ...)))
+    return (
+        issubclass(kind, enum.Enum)
+        or typing.is_typeddict(annotation)
+        or dataclasses.is_dataclass(kind)
+        or has_fields(kind)
+        or hasattr(kind, "model_validate")
+    )
+
+
 def kind_in_words(annotation: Any) -> str:
     """Return what a parameter takes, for help: ``int``, ``true or false``, ``JSON list``."""
     if annotation is Any or annotation is inspect.Parameter.empty:
@@ -87,7 +128,7 @@ def kind_in_words(annotation: Any) -> str:
 def _text(text: str, annotation: Any) -> Any:
     if annotation is Any:
         try:
-            return json.loads(text)
+            return parsed(text)
         except ValueError:
             return text
     origin = typing.get_origin(annotation)
@@ -109,10 +150,26 @@ def _text(text: str, annotation: Any) -> Any:
         except (ValueError, ArithmeticError, MagicUsageError):
             raise _UnfitError(read[0]) from None
     try:
-        value = json.loads(text)
+        value = parsed(text)
     except ValueError as error:
         raise _UnfitError(f"{kind_in_words(annotation)} as JSON ({error})") from None
     return _json(value, annotation)
+
+
+def parsed(text: str) -> Any:
+    """Return what JSON or a literal of Python says.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            pass
+        raise  # of the two, JSON says better where it went wrong
 
 
 def _json(value: Any, annotation: Any) -> Any:
@@ -136,7 +193,7 @@ def _json(value: Any, annotation: Any) -> Any:
         return value
     if (read := _CONTAINERS.get(kind)) is not None:
         return read(value, inner)
-    if typing.is_typeddict(annotation) or dataclasses.is_dataclass(kind) or _has_fields(kind):
+    if typing.is_typeddict(annotation) or dataclasses.is_dataclass(kind) or has_fields(kind):
         return _record(value, kind)
     if hasattr(kind, "model_validate"):
         return _model(value, kind)
@@ -206,13 +263,13 @@ _SCALARS: dict[Any, tuple[str, Callable[[str], Any]]] = {
 
 
 def _list(value: Any, inner: tuple[Any, ...]) -> list[Any]:
-    if not isinstance(value, list):
+    if not isinstance(value, LISTED):
         raise _UnfitError("a JSON list")
     return [_json(item, inner[0] if inner else Any) for item in value]
 
 
 def _tuple(value: Any, inner: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not isinstance(value, list):
+    if not isinstance(value, LISTED):
         raise _UnfitError("a JSON list")
     if len(inner) == 2 and inner[1] is ...:
         return tuple(_list(value, inner[:1]))
@@ -227,7 +284,8 @@ def _dict(value: Any, inner: tuple[Any, ...]) -> dict[Any, Any]:
         raise _UnfitError("a JSON object")
     key, item = inner or (Any, Any)
     keyed = (
-        (name if key in (Any, str) else _text(name, key), each) for name, each in value.items()
+        (_text(name, key) if isinstance(name, str) and key not in (Any, str) else name, each)
+        for name, each in value.items()
     )
     return {name: _json(each, item) for name, each in keyed}
 
@@ -244,7 +302,8 @@ _CONTAINERS: dict[Any, Callable[[Any, tuple[Any, ...]], Any]] = {
 }
 
 
-def _has_fields(kind: type) -> bool:
+def has_fields(kind: type) -> bool:
+    """Return whether a class is a named tuple."""
     return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 

@@ -11,7 +11,7 @@ import pydantic
 import pytest
 
 from flyte_jupyter.errors import InputTypeError
-from flyte_jupyter.notebook.inputs import annotations_of, from_text
+from flyte_jupyter.launching.reading import annotations_of, from_text
 
 
 class Colour(enum.Enum):
@@ -75,6 +75,12 @@ UID = "12345678-1234-5678-1234-567812345678"
         (Union[int, list[int]], "[1]", [1]),  # noqa: UP007 - the older spelling
         (list[int], "[1, 2]", [1, 2]),
         (list, '["a"]', ["a"]),
+        (list[str], "['a', 'b']", ["a", "b"]),
+        (list[int], "(1, 2)", [1, 2]),
+        (tuple[int, ...], "(1, 2)", (1, 2)),
+        (set[int], "{1, 2}", {1, 2}),
+        (dict[int, str], "{1: 'a'}", {1: "a"}),
+        (Any, "(1, None)", (1, None)),
         (Sequence[float], "[1, 2.5]", [1.0, 2.5]),
         (tuple[int, str], '[1, "a"]', (1, "a")),
         (tuple[int, ...], "[1, 2, 3]", (1, 2, 3)),
