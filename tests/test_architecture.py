@@ -30,6 +30,7 @@ ROOMS = (
     "deployment",
     "drawing",
     "session",
+    "steering",
     "api",
     "remote",
     "notebook",

@@ -6,12 +6,11 @@ values themselves are the spec's, so a wrong one fails with the same sentence as
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from flyte_jupyter.notebook.usage import MagicUsageError
+from flyte_jupyter.spec.amounts import parse_span
 from flyte_jupyter.spec.environment import TaskEnvironment
 from flyte_jupyter.spec.image import Image
 from flyte_jupyter.spec.policies import ReusePolicy
@@ -31,7 +30,6 @@ AS_WRITTEN = (
     "pod_template",
     "max_inline_io_bytes",
 )
-LENGTH_OF_TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
 def environment_fields(
@@ -210,8 +208,7 @@ def length_of_time(flag: str, value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    match = LENGTH_OF_TIME.fullmatch(value.replace(" ", ""))
-    if match is None or not value.strip():
+    span = parse_span(value)
+    if span is None:
         raise MagicUsageError(f"{flag} takes a time such as 90, 90s, 10m or 1h30m, not {value!r}")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return span

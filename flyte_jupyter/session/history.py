@@ -19,7 +19,7 @@ from flyte_jupyter.session import session
 from flyte_jupyter.spec.naming import did_you_mean, listing
 from flyte_jupyter.store.folders import state_folder
 
-__all__ = ["AttemptRecord", "RunRecord", "find_run", "names_of", "recent_runs"]
+__all__ = ["AttemptRecord", "RunRecord", "find_run", "names_of", "reading", "recent_runs"]
 
 NAMED = 500
 OFFERED = 20
@@ -110,7 +110,7 @@ def find_run(words: tuple[str, ...] = ()) -> tuple[RunRecord, str]:
     session.keep()
     if not (folder / "journal.sqlite").exists():
         raise NotFoundError(NO_RUN)
-    with _reading(folder) as db:
+    with reading(folder) as db:
         if not words:
             return _run(db, folder, _last(db)), ""
         name = _named(db, words[0])
@@ -127,13 +127,14 @@ def recent_runs() -> list[str]:
     folder = session.config().state or state_folder()
     if not (folder / "journal.sqlite").exists():
         return []
-    with _reading(folder) as db:
+    with reading(folder) as db:
         statement = "SELECT name FROM runs ORDER BY created DESC LIMIT ?"
         return [str(name) for (name,) in db.execute(statement, (OFFERED,))]
 
 
 @contextmanager
-def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the journal of a state folder for reading."""
     path = (folder / "journal.sqlite").resolve()
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as db:
         yield db
