@@ -97,6 +97,9 @@ class Conductor:
         action = run.new_action(None, unit, unit.settings, inputs)
         action.on_done = done
         self.start(action)
+        if len(run.actions) == 1:  # a map has many that no task has called
+            for text in run.request.overridden:
+                run.emit("note", action.name, text=text)
         for text in run.request.notes:
             self.say(action, text)
 

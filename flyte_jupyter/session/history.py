@@ -134,7 +134,7 @@ def recent_runs() -> list[str]:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    """Open the journal of a state folder for reading."""
+    """Open the journal of a state folder for reading, beside whoever writes it."""
     path = (folder / "journal.sqlite").resolve()
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as db:
         yield db

@@ -101,19 +101,17 @@ def _python(value: Any) -> str:
 
 
 def _many(flag: str) -> Callable[[Any], Options]:
-    return lambda values: {
-        flag: tuple(
-            word(text) if (text := _plain(each)) is not None else _python(each) for each in values
-        )
-    }
+    return lambda values: {flag: tuple(map(_each, values))}
 
 
-def _plain(value: Any) -> str | None:
-    """Return the word that stands for a value in code, ``None`` where there is none."""
+def _each(value: Any) -> str:
+    """Return one of several values as a word; a line takes a comma for the end of one."""
     if isinstance(value, str):
-        return value if "," not in value else None
-    written = expression(value)
-    return value.key if written == repr(getattr(value, "key", None)) else None
+        if "," not in value:
+            return word(value)
+        return evaluated(f"__import__('pathlib').Path({value!r})")
+    plain = expression(value) == repr(getattr(value, "key", None))
+    return word(value.key) if plain else _python(value)
 
 
 def _switch(flag: str) -> Callable[[Any], Options]:

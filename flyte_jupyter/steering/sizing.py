@@ -166,7 +166,9 @@ def _memory(
     if not now or limit is None:
         return None
     short = max((use.memory_limit for use in lacking if use.memory_limit), default=0)
-    need = max(_with_headroom(sizing.peak_memory or 0), _with_headroom(short), LEAST_MEMORY)
+    # what was counted when it was ended may be more than it was given
+    most = max([short, *(use.peak_memory or 0 for use in lacking), sizing.peak_memory or 0])
+    need = max(_with_headroom(most), LEAST_MEMORY)
     runs = len({use.run for use in good if use.peak_memory})
     known = f"peak {about(sizing.peak_memory)} over {runs} runs" if sizing.peak_memory else ""
     if limit <= short:
