@@ -72,6 +72,7 @@ class Sizing:
         asked_cpu: millicores that it asks for now.
         used_cpu: millicores that an attempt used at most, on the average of its time.
         lacked: how many attempts ended for lack of memory.
+        untold: how many attempts have ended whose worker has not told what it used.
         proposals: what to ask for instead.
     """
 
@@ -82,6 +83,7 @@ class Sizing:
     asked_cpu: int | None = None
     used_cpu: int | None = None
     lacked: int = 0
+    untold: int = 0
     proposals: tuple[Proposal, ...] = ()
 
     @property
@@ -139,6 +141,7 @@ def sizing_of(level: Level, settings: Settings, uses: Sequence[Use]) -> Sizing:
         asked.cpu_request,
         round(1000 * max(cores)) if cores else None,
         len(lacking),
+        sum(use.peak_memory is None for use in uses),
     )
     proposals = filter(
         None, (_memory(sizing, settings, good, lacking), _cpu(sizing, settings, good))

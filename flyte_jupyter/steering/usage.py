@@ -64,6 +64,8 @@ def uses_of(task: str) -> list[Use]:
             "WHERE actions.task = ? AND runs.project = ? AND attempts.ended IS NOT NULL "
             "ORDER BY attempts.started DESC LIMIT ?"
         )
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts'").fetchone():
+            return []  # whoever makes the journal is not done with it
         rows = db.execute(statement, (task, config.project, ATTEMPTS)).fetchall()
     return list(map(_use, rows))
 

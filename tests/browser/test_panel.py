@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ TWO_T4 = (
     "machine.accelerators = lambda: (('0', 'T4'), ('1', 'T4'))"
 )
 EXPLAIN = "print(get_ipython().run_line_magic('flyte_explain', 'seen'))"
+
+
+expect = pytest.importorskip("playwright.sync_api", reason="needs playwright").expect
 
 
 def labelled(panel: Any, label: str) -> Any:
@@ -59,13 +63,53 @@ def test_what_is_changed_in_the_panel_is_what_the_next_run_has(
     panel.get_by_text("CPU request (cores): 500m, overridden").wait_for()
     panel.get_by_title("Reset CPU request (cores) to 1").click()
     panel.get_by_text("CPU request (cores): as declared again").wait_for()
-    assert cpu.input_value() == "1"
+    expect(cpu).to_have_value("1")
+    panel.scroll_into_view_if_needed()
+    if pictures := os.environ.get("FLYTE_JUPYTER_PICTURES"):
+        panel.screenshot(path=f"{pictures}/panel-{theme}.png")
     panel.get_by_role("button", name="Copy as code").click()
-    magic = labelled(panel, "Magic line").input_value()
-    assert magic == "%%flyte_env maths --cpu 1 --memory 1Gi --gpu T4:1 --env-vars MODE=fast"
+    expect(labelled(panel, "Magic line")).to_have_value(
+        "%%flyte_env maths --cpu 1 --memory 1Gi --gpu T4:1 --env-vars MODE=fast"
+    )
 
     notebook.run_all()
     notebook.page.get_by_text("['0', 'fast']").wait_for()
     notebook.idle()
     explained = notebook.output(4).inner_text()
     assert "resources = cpu 1, memory 1Gi, gpu T4:1  (panel)" in explained
+
+
+def test_a_proposal_is_taken_and_written_into_the_cell(open_notebook: Callable[..., Any]) -> None:
+    notebook = open_notebook(
+        "%load_ext flyte_jupyter",
+        "# what it costs\n%%flyte_env sized --memory 2Gi\n\ndef one() -> int:\n    return 1",
+        "%flyte_panel sized",
+        *["%flyte_run one()"] * 3,
+    )
+    notebook.run_all()
+    notebook.idle()
+    panel = notebook.output(2)
+    write = panel.get_by_role("button", name="Write to the cell")
+    expect(write).to_be_disabled()
+    proposal = panel.get_by_role("button", name="one: memory 2Gi →")
+    proposal.click()
+    panel.get_by_text("one: memory is").wait_for()
+    memory = labelled(panel, "Memory request")
+    memory.fill("1Gi")
+    memory.press("Enter")
+    panel.get_by_text("Memory request: 1Gi, overridden").wait_for()
+    write.click()
+    panel.get_by_text("Run the cell of sized again").wait_for()
+    notebook.cells.nth(1).locator(".cm-content").click()
+    notebook.page.keyboard.press("Control+Enter")
+    notebook.output(1).get_by_text("stand in its first line now").wait_for()
+    written = notebook.cells.nth(1).locator(".cm-content").inner_text()
+    assert written.startswith("# what it costs\n%%flyte_env sized --memory 1Gi\n")
+    panel.get_by_text("environment", exact=True).first.wait_for()
+    expect(memory).to_have_value("1Gi")
+    if pictures := os.environ.get("FLYTE_JUPYTER_PICTURES"):
+        panel.screenshot(path=f"{pictures}/panel-sizes.png")
+    saved = notebook.save()
+    (output,) = [one for one in saved.cells[2].outputs if "data" in one]
+    assert "Memory request" in output.data["text/html"]
+    assert "Environment sized" in output.data["text/plain"]

@@ -20,6 +20,7 @@ from flyte_jupyter.steering.levels import Level, settings_at
 from flyte_jupyter.steering.options import FLAGS, line_of, options_of
 
 IMAGE = flyte.Image.from_debian_base("3.12")
+BACKOFF = flyte.Backoff(timedelta(seconds=1), 2, timedelta(minutes=1))
 NAMES = {"flyte": flyte}
 VALUES: tuple[dict[str, Any], ...] = (
     {"resources": flyte.Resources(cpu=2, memory="4Gi")},
@@ -54,7 +55,7 @@ VALUES: tuple[dict[str, Any], ...] = (
 )
 OF_TASKS: tuple[dict[str, Any], ...] = (
     {"retries": 3},
-    {"retries": flyte.RetryStrategy(2, flyte.Backoff(timedelta(seconds=1), 2, timedelta(minutes=1)))},
+    {"retries": flyte.RetryStrategy(2, BACKOFF)},
     {"timeout": 5400},
     {"timeout": 0.5},
     {"timeout": flyte.Timeout(60, deadline=600)},

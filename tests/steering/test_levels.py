@@ -22,6 +22,7 @@ def give(catalog: Catalog, level: Level, name: str, text: str) -> None:
     set_text(catalog, level, field_named(name), text)
 
 
+DEBIAN = flyte.Image.from_debian_base
 # row, text, what is set, other rows that show it
 TAKEN = (
     ("cpu", "500m", {"cpu": "500m"}, {"cpu": "500m"}),
@@ -47,9 +48,13 @@ TAKEN = (
     ("retries", "3", {"retries": 3}, {}),
     ("timeout", "1h30m", {"timeout": 5400}, {}),
     ("cache", "auto", {"cache": "auto"}, {}),
-    ("image", "3.12", {"image": flyte.Image.from_debian_base("3.12").with_pip_packages("pandas")}, {}),
-    ("packages", "numpy\npandas==2.2", {"image": flyte.Image.from_debian_base().with_pip_packages("numpy", "pandas==2.2")}, {}),
-    ("apt", "git", {"image": flyte.Image.from_debian_base().with_apt_packages("git").with_pip_packages("pandas")}, {"packages": "pandas"}),
+    ("image", "3.12", {"image": DEBIAN("3.12").with_pip_packages("pandas")}, {}),
+    ("packages", "numpy\na==2", {"image": DEBIAN().with_pip_packages("numpy", "a==2")}, {}),
+    (
+        "apt", "git",
+        {"image": DEBIAN().with_apt_packages("git").with_pip_packages("pandas")},
+        {"packages": "pandas"},
+    ),
 )  # fmt: skip
 
 

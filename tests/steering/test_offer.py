@@ -77,7 +77,7 @@ def test_what_a_target_ignores_is_said_at_its_row() -> None:
 STEPS = (
     ("cpu", Inventory(2000, GI), (), ["", "100m", "250m", "500m", "1", "1500m", "2"]),
     ("cpu_limit", Inventory(1000, GI), ("3",), ["", "100m", "250m", "500m", "1", "3"]),
-    ("memory", Inventory(1, GI), ("auto",), ["", "64Mi", "128Mi", "256Mi", "512Mi", "768Mi", "1Gi"]),
+    ("memory", Inventory(1, GI // 2), ("auto",), ["", "64Mi", "128Mi", "256Mi", "512Mi"]),
     ("gpu", Inventory(1, 1, {"T4": 2}), (), ["0", "1", "2"]),
     ("gpu", Inventory(1, 1), ("4",), ["0", "4"]),
 )  # fmt: skip

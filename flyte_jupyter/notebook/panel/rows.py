@@ -45,7 +45,8 @@ class Row:
         self.button = widgets.Button(description="Reset", layout=widgets.Layout(width="auto"))
         self.button.on_click(lambda _: reset(field))
         self.control.observe(self._given, "value")
-        line = [self.control, widgets.Box(layout=widgets.Layout(width=SLIDER))]
+        beside = "0" if field.kind is Kind.LINES else SLIDER
+        line = [self.control, widgets.Box(layout=widgets.Layout(width=beside))]
         if field.kind in (Kind.AMOUNT, Kind.COUNT):
             self.slider = widgets.SelectionSlider(
                 options=[("", "")],
@@ -170,6 +171,6 @@ def _control(field: Field) -> Any:
         options = [(text or field.empty, text) for text in dict.fromkeys(("", *names))]
         return widgets.Dropdown(options=options, **common)
     if field.kind is Kind.LINES:
-        common["layout"] = widgets.Layout(width="34em")
+        common["layout"] = widgets.Layout(width="37em")
         return widgets.Textarea(continuous_update=False, rows=2, **common)
     return widgets.Text(continuous_update=False, placeholder=field.empty, **common)

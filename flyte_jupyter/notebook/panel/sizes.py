@@ -16,6 +16,7 @@ from flyte_jupyter.steering.sizing import Proposal, Sizing, accept, rule, sizing
 
 __all__ = ["Sizes"]
 
+PAUSES = (0.5, 2.0, 0.0)
 HEADS = ("task", "", "asked", "used at most", "runs")
 
 
@@ -31,6 +32,7 @@ class Sizes:
         self._catalog = catalog
         self._say = say
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._shown: list[Sizing] | None = None
         self.table = widgets.HTML()
         self.proposals = widgets.VBox()
@@ -48,21 +50,32 @@ class Sizes:
         """
 
         def read() -> None:
-            try:
-                found = sizings(self._catalog, level.environment)
-            except FlyteError:  # it was forgotten meanwhile, or nothing was ever run
-                found = []
-            except Exception as error:
-                self._say(f"The journal cannot be read: {error}", refused=True)
-                return
-            self.show([one for one in found if not level.task or one.level == level])
+            for pause in PAUSES:
+                found = self._found(level)
+                self.show([one for one in found if not level.task or one.level == level])
+                if not any(one.untold for one in found):
+                    return
+                self._closed.wait(pause)  # a worker tells what it used when it has ended
 
         ask(read)
+
+    def close(self) -> None:
+        """Show nothing more."""
+        self._closed.set()
+
+    def _found(self, level: Level) -> list[Sizing]:
+        try:
+            return sizings(self._catalog, level.environment)
+        except FlyteError:  # it was forgotten meanwhile
+            return []
+        except Exception as error:
+            self._say(f"The journal cannot be read: {error}", refused=True)
+            return []
 
     def show(self, found: list[Sizing]) -> None:
         """Show what tasks have used; buttons that are there stay while nothing changes."""
         with self._lock:
-            if found == self._shown:
+            if found == self._shown or self._closed.is_set():
                 return
             self._shown = found
             self.box.layout.display = "" if found else "none"

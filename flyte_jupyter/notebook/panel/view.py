@@ -162,6 +162,7 @@ class View:
             events = getattr(self._shell, "events", None)
             if events is not None:
                 events.unregister("post_run_cell", self._cell_has_ended)
+            self.sizes.close()
             for row in self.rows.values():
                 row.close()
             for part in _all(self.root):
