@@ -188,17 +188,17 @@ FIELDS: tuple[Field, ...] = (
         "reusable", "Kept workers", ATTEMPTS, Kind.TEXT, "reusable",
         texts.replicas, texts.take_replicas,
         help="How many containers are kept for many calls: 2, or fewest and most: 1, 4; "
-        "empty for a new one for each call.", empty="a new one for each call",
+        "empty for a new one for each call.", empty="none",
     ),
     Field(
-        "idle_ttl", "Idle time of kept workers (seconds)", ATTEMPTS, Kind.TEXT, "reusable",
+        "idle_ttl", "Idle time of workers", ATTEMPTS, Kind.TEXT, "reusable",
         texts.idle_time, texts.take_idle_time,
-        help="After how long without a call they end: 90, 90s, 10m; at least 30 s.",
+        help="After how long without a call kept workers end: 90s, 10m; at least 30 s.",
     ),
     Field(
-        "concurrency", "Calls at a time in a kept worker", ATTEMPTS, Kind.TEXT, "reusable",
+        "concurrency", "Calls at a time in one", ATTEMPTS, Kind.TEXT, "reusable",
         texts.concurrency, texts.take_concurrency,
-        help="More than 1 only for async tasks.",
+        help="How many calls share a kept worker; more than 1 only for async tasks.",
     ),
     Field(
         "retries", "Retries", ATTEMPTS, Kind.COUNT, "retries",

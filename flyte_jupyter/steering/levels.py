@@ -238,8 +238,10 @@ def _others(catalog: Catalog, level: Level, field: Field) -> Iterator[str]:
     for task in catalog.tasks_of(level.environment):
         if says(task.settings, field):
             text = field.show(apply_layer(Settings(), task.settings))
-            yield f"{task.func_name} declares {text or field.empty}"
+            if text or not _is_shared(field):
+                yield f"{task.func_name} declares {text or field.empty}"
         own = catalog.overrides.get(task.name) or {}
         if says(own, field):
             text = field.show(apply_layer(Settings(), own))
-            yield f"{task.func_name} is overridden to {text or field.empty}"
+            if text or not _is_shared(field):
+                yield f"{task.func_name} is overridden to {text or field.empty}"

@@ -31,7 +31,7 @@ def labelled(panel: Any, label: str) -> Any:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_what_is_changed_in_the_panel_is_what_the_next_run_has(
-    open_notebook: Callable[..., Any], theme: str
+    open_notebook: Callable[..., Any], faults: Callable[..., list[str]], theme: str
 ) -> None:
     notebook = open_notebook(
         TWO_T4, DECLARED, "%flyte_panel maths", "%flyte_run seen()", EXPLAIN, theme=theme
@@ -72,6 +72,10 @@ def test_what_is_changed_in_the_panel_is_what_the_next_run_has(
         "%%flyte_env maths --cpu 1 --memory 1Gi --gpu T4:1 --env-vars MODE=fast"
     )
 
+    panel.get_by_role("button", name="How attempts are made").click()
+    panel.evaluate("output => { output.id = 'the-panel'; }")
+    assert faults(notebook.page, "#the-panel") == []
+
     notebook.run_all()
     notebook.page.get_by_text("['0', 'fast']").wait_for()
     notebook.idle()
@@ -105,11 +109,20 @@ def test_a_proposal_is_taken_and_written_into_the_cell(open_notebook: Callable[.
     notebook.output(1).get_by_text("stand in its first line now").wait_for()
     written = notebook.cells.nth(1).locator(".cm-content").inner_text()
     assert written.startswith("# what it costs\n%%flyte_env sized --memory 1Gi\n")
-    panel.get_by_text("environment", exact=True).first.wait_for()
+    panel.get_by_text("The cell of sized says it now.").wait_for()
     expect(memory).to_have_value("1Gi")
     if pictures := os.environ.get("FLYTE_JUPYTER_PICTURES"):
         panel.screenshot(path=f"{pictures}/panel-sizes.png")
     saved = notebook.save()
-    (output,) = [one for one in saved.cells[2].outputs if "data" in one]
-    assert "Memory request" in output.data["text/html"]
-    assert "Environment sized" in output.data["text/plain"]
+    text = saved.cells[2].outputs[0].data["text/plain"]
+    assert "Memory request  1Gi    environment" in text  # as it is now, not when it was opened
+    expect(panel.locator(".flyte-jupyter-panel")).to_be_hidden()
+
+    # a kernel that knows nothing of the widgets
+    notebook.menu("Kernel", "Shut Down Kernel")
+    notebook.page.locator(".jp-StatusBar-TextItem", has_text="No Kernel |").wait_for()
+    notebook.page.reload()
+    gone = notebook.output(2).get_by_text("model not found")
+    gone.wait_for(state="attached")
+    expect(gone).to_be_hidden()
+    expect(notebook.output(2).get_by_text("Task sized.one: the same, but")).to_be_visible()

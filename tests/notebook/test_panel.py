@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from IPython.utils.capture import capture_output
 
 import flyte_jupyter as flyte
 from flyte_jupyter.notebook.panel import open_panel
@@ -249,7 +250,11 @@ def test_every_control_has_a_label_and_a_word_of_help(view: View) -> None:
 def test_where_nobody_watches_tables_are_all(declared: Any, session_catalog: Any) -> None:
     session_catalog.set_override("sci", memory="1Gi")
     session_catalog.set_override("sci.score", retries=2)
-    bundle = declared("%flyte_panel sci").result._repr_mimebundle_()
+    panel = declared("%flyte_panel sci").result
+    with capture_output() as shown:
+        panel._ipython_display_()
+    (output,) = shown.outputs
+    bundle = output.data
     assert set(bundle) == {"text/plain", "text/html"}
     assert bundle["text/plain"] == (
         "Environment sci\n"
@@ -270,11 +275,13 @@ def test_where_somebody_watches_the_widgets_come_with_the_tables(
     declared: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLYTE_JUPYTER_INTERACTIVE", "1")
-    panel = declared("sci.panel()").result
-    bundle = panel._repr_mimebundle_()
-    view = bundle["application/vnd.jupyter.widget-view+json"]
+    panel = open_panel("sci")
+    with capture_output() as shown:
+        panel._ipython_display_()
+    tables, live = shown.outputs
+    view = live.data["application/vnd.jupyter.widget-view+json"]
     assert view["model_id"] == panel.view.root.model_id
-    assert bundle["text/plain"].startswith("Environment sci\n")
+    assert tables.data["text/plain"].startswith("Environment sci\n")
     panel.close()
 
 

@@ -32,6 +32,7 @@ class CodeBox:
         self._shell = shell
         self._say = say
         self._level: Level | None = None
+        self._awaited = ""
         self._copy = widgets.ToggleButton(
             description="Copy as code", tooltip="Show the lines that say what holds here"
         )
@@ -46,6 +47,9 @@ class CodeBox:
     def show(self, level: Level) -> None:
         """Show the lines of a level, if they are asked for."""
         self._level = level
+        if self._awaited and self._awaited not in armed:
+            self._say(f"The cell of {self._awaited} says it now.")
+            self._awaited = ""
         why = why_not(self._catalog, level, self._shell)
         self._write.disabled = bool(why)
         self._write.tooltip = why or (
@@ -63,7 +67,8 @@ class CodeBox:
 
     def _arm(self) -> None:
         if self._level is not None:
-            armed.add(self._level.environment)
+            self._awaited = self._level.environment
+            armed.add(self._awaited)
             self._say(
                 f"Run the cell of {self._level.environment} again: its first line will say what "
                 "holds here, and the overrides go. A panel cannot write to a cell that is not run."

@@ -5,12 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-__all__ = ["details", "heading", "muted", "refusal", "said", "table"]
+__all__ = ["details", "heading", "muted", "refusal", "said", "static", "table"]
 
+STATIC = "flyte-jupyter-panel"
+# Two outputs, tables and widgets: the tables go while there are widgets, and where the widgets'
+# kernel is gone the place that says so goes.
+STYLE = (
+    f".jp-OutputArea-child:has(.{STATIC}):has(+ .jp-OutputArea-child .jupyter-widgets *),"
+    f".jp-OutputArea-child:has(.{STATIC}) + .jp-OutputArea-child "
+    ".jp-OutputArea-output.jupyter-widgets:not(:has(*)){display:none}"
+)
+# ipywidgets gives the handles of its sliders no name: a screen reader would say "slider, 4".
+NAMES = """
+(() => {
+  const own = document.currentScript, area = own && own.closest('.jp-OutputArea');
+  if (!area) return;
+  const name = () => area.querySelectorAll('.noUi-handle').forEach(handle => {
+    const label = handle.closest('.widget-slider')?.querySelector('.widget-label');
+    if (label && handle.ariaLabel !== label.title) handle.ariaLabel = label.title;
+  });
+  const watch = new MutationObserver(() => own.isConnected ? name() : watch.disconnect());
+  watch.observe(area, {childList: true, subtree: true, attributeFilter: ['title']});
+  name();
+})()
+"""
 MUTED = "var(--jp-ui-font-color2, #757575)"
 ERROR = "var(--jp-error-color1, #c62828)"
 STRONG = "var(--jp-ui-font-color1, inherit)"
 LEFT = "text-align:left;padding:1px 16px 1px 0;font-weight:normal"
+
+
+def static(tables: str, *, live: bool = False) -> str:
+    """Return tables that stand for a panel where there are no widgets.
+
+    Args:
+        tables: the tables as HTML.
+        live: whether widgets come below them.
+    """
+    script = f"<script>{NAMES}</script>" if live else ""
+    return f'<div class="{STATIC}"><style>{STYLE}</style>{tables}{script}</div>'
 
 
 def heading(text: str) -> str:

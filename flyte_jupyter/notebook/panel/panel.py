@@ -9,6 +9,7 @@ from flyte_jupyter import catalog as catalogs
 from flyte_jupyter.catalog import Catalog
 from flyte_jupyter.errors import NotFoundError
 from flyte_jupyter.notebook.live import is_interactive
+from flyte_jupyter.notebook.panel import looks
 from flyte_jupyter.notebook.panel.summary import summary
 from flyte_jupyter.notebook.tables import Tables
 from flyte_jupyter.spec.environment import TaskEnvironment
@@ -37,6 +38,8 @@ class Panel:
         self.level = level
         self._shell = shell
         self._view: Any = None
+        self._handle: Any = None
+        self._shown = ""
 
     @property
     def view(self) -> Any:
@@ -44,7 +47,7 @@ class Panel:
         if self._view is None:
             from flyte_jupyter.notebook.panel.view import View
 
-            self._view = View(self.catalog, self.level, self._shell)
+            self._view = View(self.catalog, self.level, self._shell, follow=self._update)
         return self._view
 
     @property
@@ -62,14 +65,31 @@ class Panel:
         return repr(self.tables)
 
     def _repr_html_(self) -> str:
-        return self.tables._repr_html_()
+        return looks.static(self.tables._repr_html_())
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """Return the tables, and the widgets with them where somebody watches."""
-        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        if is_interactive(self._shell):
-            bundle.update(self.view.mimebundle())
-        return bundle
+    def _ipython_display_(self) -> None:
+        """Show the tables, and below them the widgets where somebody watches.
+
+        Two outputs: a saved notebook still has the first where nothing can show the second.
+        """
+        from IPython.display import display
+
+        if not is_interactive(self._shell):
+            display({"text/plain": repr(self), "text/html": self._repr_html_()}, raw=True)
+            return
+        self._handle = display(self._bundle(), raw=True, display_id=True)
+        display({"text/plain": "", "text/html": "", **self.view.mimebundle()}, raw=True)
+
+    def _bundle(self) -> dict[str, str]:
+        self._shown = repr(self)
+        html = looks.static(self.tables._repr_html_(), live=True)
+        return {"text/plain": self._shown, "text/html": html}
+
+    def _update(self, level: Level) -> None:
+        """Have the tables that are saved say what the widgets say now."""
+        self.level = level
+        if self._handle is not None and repr(self) != self._shown:
+            self._handle.update(self._bundle(), raw=True)
 
 
 def panel_of(about: Any = None) -> Panel:

@@ -168,7 +168,9 @@ def _control(field: Field) -> Any:
     }
     if field.kind is Kind.CHOICE:
         names = target_names() if field.name == "target" else field.choices
-        options = [(text or field.empty, text) for text in dict.fromkeys(("", *names))]
+        options = [
+            (text or f"{field.empty} (default)", text) for text in dict.fromkeys(("", *names))
+        ]
         return widgets.Dropdown(options=options, **common)
     if field.kind is Kind.LINES:
         common["layout"] = widgets.Layout(width="37em")

@@ -16,8 +16,8 @@ from flyte_jupyter.steering.sizing import Proposal, Sizing, accept, rule, sizing
 
 __all__ = ["Sizes"]
 
-PAUSES = (0.5, 2.0, 0.0)
-HEADS = ("task", "", "asked", "used at most", "runs")
+PAUSES = (0.5, 2.0)
+HEADS = ("task", "of", "asked", "used at most", "runs")
 
 
 class Sizes:
@@ -33,6 +33,8 @@ class Sizes:
         self._say = say
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._level: Level | None = None
+        self._reads = False
         self._shown: list[Sizing] | None = None
         self.table = widgets.HTML()
         self.proposals = widgets.VBox()
@@ -48,16 +50,32 @@ class Sizes:
             level: the environment, and the one task of it if only that is looked at.
             ask: has a function done on a thread.
         """
+        with self._lock:
+            self._level = level
+            if self._reads:
+                return  # whoever reads does so again
+            self._reads = True
+        ask(self._read)
 
-        def read() -> None:
-            for pause in PAUSES:
-                found = self._found(level)
-                self.show([one for one in found if not level.task or one.level == level])
-                if not any(one.untold for one in found):
-                    return
+    def _read(self) -> None:
+        """Read until nothing more is to be expected soon."""
+        pauses = iter(PAUSES)
+        while True:
+            with self._lock:
+                level, self._level = self._level, None
+            if level is None:
+                return
+            found = self._found(level)
+            self.show([one for one in found if not level.task or one.level == level])
+            pause = next(pauses, None)
+            if pause is not None and any(one.untold for one in found):
                 self._closed.wait(pause)  # a worker tells what it used when it has ended
-
-        ask(read)
+                with self._lock:
+                    self._level = self._level or level
+            with self._lock:
+                self._reads = self._level is not None and not self._closed.is_set()
+                if not self._reads:
+                    return
 
     def close(self) -> None:
         """Show nothing more."""

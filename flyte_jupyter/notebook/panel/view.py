@@ -42,6 +42,7 @@ class View:
         level: where it begins.
         shell: the IPython shell, ``None`` without one.
         ask: has a target asked on a thread of its own; runs the function that it is given.
+        follow: called with the level whenever something else is shown.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class View:
         level: Level,
         shell: Any = None,
         ask: Callable[[Callable[[], None]], None] | None = None,
+        follow: Callable[[Level], None] = lambda _: None,
     ) -> None:
         self._catalog = catalog
         self._shell = shell
         self._lock = threading.RLock()
         self._ask = ask or _on_a_thread
+        self._follow = follow
         self._quiet = 0
         self._closed = False
         self.level = level
@@ -147,6 +150,7 @@ class View:
             self._show_offer()
             self.reset_all.disabled = not self._catalog.overrides.get(self.level.scope)
             self.code.show(self.level)
+            self._follow(self.level)
 
     def say(self, text: str, *, refused: bool = False) -> None:
         """Show a message in the panel."""
