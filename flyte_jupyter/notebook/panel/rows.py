@@ -13,7 +13,7 @@ from flyte_jupyter.steering.fields import Field, Kind
 from flyte_jupyter.steering.levels import State
 from flyte_jupyter.steering.offer import Offer, steps
 
-__all__ = ["Row"]
+__all__ = ["Row", "Shapes"]
 
 Choices = list[tuple[str, str]]
 LABELLED = {"description_width": "15em"}
@@ -21,49 +21,82 @@ WIDTH = "26em"
 SLIDER = "11em"
 
 
+class Shapes:
+    """Layouts and styles that rows share: each is a message to the front end."""
+
+    def __init__(self) -> None:
+        self.control = widgets.Layout(width=WIDTH)
+        self.lines = widgets.Layout(width="37em")
+        self.slider = widgets.Layout(width=SLIDER)
+        self.line = widgets.Layout(flex_flow="row wrap", align_items="center")
+        self.plain = widgets.Layout()
+        self.styles = {
+            widgets.Dropdown: widgets.Dropdown.style.klass(**LABELLED),
+            widgets.Text: widgets.Text.style.klass(**LABELLED),
+            widgets.Textarea: widgets.Textarea.style.klass(**LABELLED),
+            widgets.HTML: widgets.HTML.style.klass(),
+            widgets.Button: widgets.Button.style.klass(),
+            widgets.SelectionSlider: widgets.SelectionSlider.style.klass(),
+        }
+        self.gap = widgets.Box(layout=self.slider)
+        """Stands where a field has no slider."""
+
+    def make(self, kind: Any, layout: Any = None, **fields: Any) -> Any:
+        """Return a widget in the style of its kind."""
+        return kind(layout=layout or self.plain, style=self.styles[kind], **fields)
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        layouts = (self.control, self.lines, self.slider, self.line, self.plain)
+        for each in (self.gap, *layouts, *self.styles.values()):
+            each.close()
+
+
 class Row:
     """The widgets of one field; they are made once and only change what they show.
 
     Args:
         field: the field.
+        shapes: what it shares with other rows.
         edit: called with the field and a text that somebody has given.
         reset: called with the field when its override is to go.
     """
 
     def __init__(
-        self, field: Field, edit: Callable[[Field, str], None], reset: Callable[[Field], None]
+        self,
+        field: Field,
+        shapes: Shapes,
+        edit: Callable[[Field, str], None],
+        reset: Callable[[Field], None],
     ) -> None:
         self.field = field
         self._edit = edit
         self._quiet = 0
         self._last: State | None = None
-        self.control = _control(field)
+        self.control = _control(field, shapes)
         self.slider: Any = None
-        self.status = widgets.HTML()
-        self.refusal = widgets.HTML()
-        self.more = widgets.HTML()
-        self.button = widgets.Button(description="Reset", layout=widgets.Layout(width="auto"))
+        self.status = shapes.make(widgets.HTML)
+        below = {"margin": "0 0 0 15.5em", "display": "none"}
+        self.refusal = shapes.make(widgets.HTML, widgets.Layout(**below))
+        self.more = shapes.make(widgets.HTML, widgets.Layout(**below))
+        hidden = widgets.Layout(width="auto", visibility="hidden")
+        self.button = shapes.make(widgets.Button, hidden, description="Reset")
         self.button.on_click(lambda _: reset(field))
         self.control.observe(self._given, "value")
-        beside = "0" if field.kind is Kind.LINES else SLIDER
-        line = [self.control, widgets.Box(layout=widgets.Layout(width=beside))]
+        beside = [] if field.kind is Kind.LINES else [shapes.gap]
         if field.kind in (Kind.AMOUNT, Kind.COUNT):
-            self.slider = widgets.SelectionSlider(
+            self.slider = shapes.make(
+                widgets.SelectionSlider,
+                shapes.slider,
                 options=[("", "")],
                 readout=False,
                 continuous_update=False,
                 tooltip=field.label,
-                layout=widgets.Layout(width=SLIDER),
             )
             self.slider.observe(self._given, "value")
-            line[1] = self.slider
-        shape = widgets.Layout(flex_flow="row wrap", align_items="center")
-        self.box = widgets.VBox(
-            [widgets.HBox([*line, self.button, self.status], layout=shape), self.refusal, self.more]
-        )
-        for each in (self.refusal, self.more):
-            each.layout.margin = "0 0 0 15.5em"
-            each.layout.display = "none"
+            beside = [self.slider]
+        line = widgets.HBox([self.control, *beside, self.button, self.status], layout=shapes.line)
+        self.box = widgets.VBox([line, self.refusal, self.more], layout=shapes.plain)
 
     def show(self, state: State, offer: Offer, choices: Choices | None = None) -> None:
         """Show what holds now; a refused text stays until what holds changes.
@@ -102,7 +135,8 @@ class Row:
         self.control.unobserve_all()
         if self.slider is not None:
             self.slider.unobserve_all()
-        widgets.Widget.close(self.box)
+        for each in (self.refusal, self.more, self.button):
+            each.layout.close()
 
     def _move(self, state: State, offer: Offer) -> None:
         if self.slider is None:
@@ -159,20 +193,15 @@ def _differs(one: State, other: State) -> bool:
     return (one.text, one.declared, one.fixed) != (other.text, other.declared, other.fixed)
 
 
-def _control(field: Field) -> Any:
-    common = {
-        "description": field.label,
-        "tooltip": field.help,
-        "style": LABELLED,
-        "layout": widgets.Layout(width=WIDTH),
-    }
+def _control(field: Field, shapes: Shapes) -> Any:
+    common: dict[str, Any] = {"description": field.label, "tooltip": field.help}
     if field.kind is Kind.CHOICE:
         names = target_names() if field.name == "target" else field.choices
         options = [
             (text or f"{field.empty} (default)", text) for text in dict.fromkeys(("", *names))
         ]
-        return widgets.Dropdown(options=options, **common)
+        return shapes.make(widgets.Dropdown, shapes.control, options=options, **common)
+    common["continuous_update"] = False
     if field.kind is Kind.LINES:
-        common["layout"] = widgets.Layout(width="37em")
-        return widgets.Textarea(continuous_update=False, rows=2, **common)
-    return widgets.Text(continuous_update=False, placeholder=field.empty, **common)
+        return shapes.make(widgets.Textarea, shapes.lines, rows=2, **common)
+    return shapes.make(widgets.Text, shapes.control, placeholder=field.empty, **common)

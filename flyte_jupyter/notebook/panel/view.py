@@ -19,7 +19,7 @@ from flyte_jupyter.catalog import Catalog, Change
 from flyte_jupyter.errors import FlyteError, NotFoundError
 from flyte_jupyter.notebook.panel import looks
 from flyte_jupyter.notebook.panel.code import CodeBox
-from flyte_jupyter.notebook.panel.rows import LABELLED, Row
+from flyte_jupyter.notebook.panel.rows import LABELLED, Row, Shapes
 from flyte_jupyter.notebook.panel.sizes import Sizes
 from flyte_jupyter.steering import levels, texts
 from flyte_jupyter.steering.fields import FIELDS, GROUPS, Field
@@ -75,7 +75,10 @@ class View:
         )
         self.there = widgets.HTML()
         self.message = widgets.HTML()
-        self.rows = {field.name: Row(field, self._edit, self._reset) for field in FIELDS}
+        self._shapes = Shapes()
+        self.rows = {
+            field.name: Row(field, self._shapes, self._edit, self._reset) for field in FIELDS
+        }
         self.headings: dict[str, Any] = {}
         self.not_there = widgets.HTML(layout=widgets.Layout(margin="0 0 0 15.5em"))
         self.reset_all = widgets.Button(
@@ -89,8 +92,8 @@ class View:
         self.sizes = Sizes(catalog, self.say)
         self.root = widgets.VBox(list(self._parts()))
         self._connect()
-        self.refresh()
-        self._look()
+        self.refresh()  # asks the target
+        self.sizes.look(level, self._ask)
 
     def _parts(self) -> Iterator[Any]:
         row = widgets.Layout(flex_flow="row wrap")
@@ -171,6 +174,7 @@ class View:
                 row.close()
             for part in _all(self.root):
                 part.close()
+            self._shapes.close()
 
     def _changed(self, change: Change) -> None:
         """Follow the model; called on the thread that has changed it."""
