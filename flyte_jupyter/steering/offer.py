@@ -159,8 +159,8 @@ def look(target: str, settings: Settings) -> Offer:
         return Offer(target, trouble=error.sentence)
     if not has.cpu and not has.memory:
         return Offer(target, None, f"{target} does not tell what it has", capabilities)
-    if has.free is None and (free := session.free_of(target)) is not None:
-        has = Inventory(has.cpu, has.memory, has.accelerators, free)
+    if (free := session.free_of(target)) is not None:
+        has = replace(has, free=free)
     met = {family_of(kind) for kind in has.accelerators}
     families = {}
     for family in RESOURCES:
@@ -174,9 +174,15 @@ def look(target: str, settings: Settings) -> Offer:
 
 
 def noted(offer: Offer, settings: Settings) -> Offer:
-    """Return an offer with what the target makes of other settings; asks nobody."""
+    """Return an offer with what the target makes of other settings, and what is free now.
+
+    Nobody is asked: what this kernel's engine does not count stays as it was found.
+    """
     if offer.inventory is None:
         return offer
+    free = session.free_of(offer.target)
+    if free is not None and free != offer.inventory.free:
+        offer = replace(offer, inventory=replace(offer.inventory, free=free))
     try:
         capabilities = session.make_target(offer.target).capabilities(settings)
     except FlyteError:  # it was there a moment ago: what it said then stands

@@ -96,3 +96,10 @@ def test_a_slider_is_short_for_the_largest_machine() -> None:
     assert len(steps("memory", large)) < 60
     assert steps("cpu", large)[-1] == "224"
     assert len(steps("cpu", large)) < 60
+
+
+def test_what_runs_hold_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer = Offer("local", Inventory(4000, 8 * GI, {"T4": 2}))
+    monkeypatch.setattr(session, "free_of", lambda _: Inventory(1000, GI, {"T4": 1}))
+    now = noted(offer, Settings())
+    assert now.words == "local has 4 cores (1 free), 8Gi memory (1Gi free) and 2 × T4 (1 free)"

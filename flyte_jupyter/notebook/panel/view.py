@@ -183,7 +183,8 @@ class View:
             self.sizes.look(self.level, self._ask)
 
     def _cell_has_ended(self, _result: Any) -> None:
-        """Look at what runs have used, once a cell has been executed."""
+        """Look at what is free and what runs have used, once a cell has been executed."""
+        self._guarded(self.refresh)
         self.sizes.look(self.level, self._ask)
 
     # What the front end says
