@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from IPython.utils.capture import capture_output
 
 import flyte_jupyter as flyte
+from flyte_jupyter.cli import main
 from flyte_jupyter.notebook.panel import open_panel
 from flyte_jupyter.notebook.panel.view import View
 from flyte_jupyter.notebook.panel.writing import rewritten
@@ -322,3 +324,34 @@ def test_only_what_is_overridden_is_written_anew(
     line: str, options: Any, flags: set[str], expected: str
 ) -> None:
     assert rewritten(line, options, flags) == expected
+
+
+def test_a_terminal_is_told_what_a_file_declares(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], session_catalog: Any
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import flyte\n"
+        "told = flyte.TaskEnvironment('told', resources=flyte.Resources(memory='1Gi'))\n"
+    )
+    assert main(["panel", str(program), "told"]) == 0
+    assert "Memory request  1Gi    environment" in capsys.readouterr().out
+    assert main(["panel", "--help"]) == 0
+    assert "flyte-jupyter panel NOTEBOOK [ENV or TASK]" in capsys.readouterr().out
+
+
+def test_an_environment_opens_its_own_panel(declared: Any, shell: Any) -> None:
+    assert declared("sci.panel()").result.level == Level("sci")
+    assert flyte.TaskEnvironment("plain").panel().level == Level("plain")
+
+
+def test_running_the_cell_of_a_panel_again_closes_the_one_that_it_had(
+    declared: Any, session_catalog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYTE_JUPYTER_INTERACTIVE", "1")
+    before = list(session_catalog._callbacks)
+    for _ in range(3):
+        panel = declared("%flyte_panel sci", cell_id="the-same").result
+    assert len(session_catalog._callbacks) == len(before) + 1
+    panel.close()
+    assert session_catalog._callbacks == before
