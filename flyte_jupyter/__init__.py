@@ -114,6 +114,8 @@ def __getattr__(name: str) -> Any:
         if module == "flyte_jupyter.spec":
             # The session's catalog must know every declaration, from the first one on.
             importlib.import_module("flyte_jupyter.catalog").current()
+            open_panel = importlib.import_module("flyte_jupyter.notebook.panel").open_panel
+            importlib.import_module("flyte_jupyter.spec.listeners").open_panels_by(open_panel)
         value = getattr(importlib.import_module(module), name)
     elif name in ("errors", "remote"):
         value = importlib.import_module(f"flyte_jupyter.{name}")

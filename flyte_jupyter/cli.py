@@ -41,6 +41,7 @@ Run the tasks of a notebook or a Python file, each in a container of its own.
   flyte-jupyter rollback ENV [--version V]
   flyte-jupyter undeploy ENV ...
   flyte-jupyter graph NOTEBOOK [ENV ...] [--tasks] [--run RUN] [--save FILE]
+  flyte-jupyter panel NOTEBOOK [ENV or TASK]
   flyte-jupyter doctor [--on TARGET] [--context C] [--namespace N] [--kubeconfig FILE]
   flyte-jupyter rbac [--namespace N] [--account NAME | --user NAME | --group NAME] [--nodes]
   flyte-jupyter demo [--lab]
@@ -55,6 +56,7 @@ deploy  deploys the environments of a .py file or a notebook in the order of dep
         deployments lists what is deployed from this folder, rollback makes an earlier version the
         current one, undeploy takes all versions away.
 graph   draws the environments of a .py file or a notebook in the order of depends_on.
+panel   says what the tasks of a .py file or a notebook run under, and who said so.
 doctor  says which targets are usable here, and how to get the others; --on kubernetes looks at
         one cluster closely, and makes and removes what a session has there.
 rbac    prints the least role that running tasks in a namespace of a cluster takes, for kubectl.
@@ -118,7 +120,8 @@ def _show(verb: Verb, name: str, arguments: list[str]) -> int:
 
     if any(word in ("-h", "--help") for word in arguments):
         usage = " ".join(filter(None, ("flyte-jupyter", name, verb.file, verb.takes, "[options]")))
-        print(f"{usage}\n\n{name} {verb.does}.\n\nOptions:\n{help_text(verb.options)}")
+        options = f"\n\nOptions:\n{help_text(verb.options)}" if verb.options else ""
+        print(f"{usage}\n\n{name} {verb.does}.{options}")
         return DONE
     words = [Word(text, 0, len(text), literal=True) for text in arguments]
     with _alias():

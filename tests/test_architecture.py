@@ -30,6 +30,7 @@ ROOMS = (
     "deployment",
     "drawing",
     "session",
+    "steering",
     "launching",
     "api",
     "remote",

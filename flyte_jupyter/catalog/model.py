@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import RLock
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +12,8 @@ from flyte_jupyter.catalog.resolve import Resolved, lay, reaching
 from flyte_jupyter.catalog.visits import Visits
 from flyte_jupyter.errors import NotFoundError
 from flyte_jupyter.spec.naming import did_you_mean
+from flyte_jupyter.spec.resources import FIELDS as PARTS
+from flyte_jupyter.spec.resources import Resources
 from flyte_jupyter.spec.settings import Layer, layer, merge_layers
 from flyte_jupyter.spec.task import Task
 
@@ -30,6 +33,8 @@ class Catalog(Names):
     def __init__(self, visits: Visits | None = None) -> None:
         super().__init__(visits or Visits())
         self._overrides: dict[str, dict[str, Any]] = {}
+        # panels and sidebars may speak on threads of their own
+        self._lock = RLock()
 
     @property
     def overrides(self) -> Mapping[str, Layer]:
@@ -56,19 +61,33 @@ class Catalog(Names):
             raise NotFoundError(
                 f"no environment or task is named {scope!r}{did_you_mean(scope, known)}"
             )
-        merged = merge_layers(self._overrides.get(scope, {}), layer(fields, "panel"))
-        self._overrides[scope] = merged
+        with self._lock:
+            merged = merge_layers(self._overrides.get(scope, {}), layer(fields, "panel"))
+            self._overrides[scope] = merged
         self._changed(Change(overrides=frozenset([scope])))
         return MappingProxyType(merged)
 
     def clear_override(self, scope: str, *fields: str) -> None:
-        """Take back the override of the named fields, or of all; nothing to take back is fine."""
-        if scope not in self._overrides:
-            return
-        for name in fields or tuple(self._overrides[scope]):
-            self._overrides[scope].pop(name, None)
-        if not self._overrides[scope]:
-            del self._overrides[scope]
+        """Take back the override of the named fields, or of all; nothing to take back is fine.
+
+        Args:
+            scope: name of an environment, or full name of a task.
+            fields: names of fields, or of parts of the resources (``memory``).
+        """
+        with self._lock:
+            if scope not in self._overrides:
+                return
+            # readers on other threads keep the layer that they have
+            kept = dict(self._overrides[scope])
+            for name in fields or tuple(kept):
+                if name in PARTS:
+                    _take_part(kept, name)
+                else:
+                    kept.pop(name, None)
+            if kept:
+                self._overrides[scope] = kept
+            else:
+                del self._overrides[scope]
         self._changed(Change(overrides=frozenset([scope])))
 
     def resolve(self, task: Task, run_layer: Layer | None = None, *, root: bool = True) -> Resolved:
@@ -89,3 +108,14 @@ class Catalog(Names):
         layers += [own, run] if root else [run, own]
         environment = self.environment_of(task)
         return lay(environment.settings, environment.given, layers)
+
+
+def _take_part(fields: dict[str, Any], name: str) -> None:
+    """Take one part of the resources out of a layer."""
+    resources = fields.get("resources")
+    if resources is None:
+        return
+    parts = {part: getattr(resources, part) for part in PARTS if part != name}
+    fields["resources"] = Resources(**parts)
+    if not fields["resources"]:
+        del fields["resources"]

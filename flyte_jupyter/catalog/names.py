@@ -209,7 +209,7 @@ class Names:
         if not change:
             return
         self.generation += 1
-        if any(visit.held for visit in self._visits.open):
+        if not change.overrides and any(visit.held for visit in self._visits.open):
             return  # told when the cell has succeeded
         for callback in tuple(self._callbacks):
             callback(change)

@@ -29,7 +29,7 @@ from flyte_jupyter.errors import (
 )
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.settings import apply_layer, from_plain
-from flyte_jupyter.targets.protocol import Honour, Lender, Target
+from flyte_jupyter.targets.protocol import Honour, Inventory, Lender, Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.frames import Frame, Kind, dump_json
 from flyte_jupyter.wire.inputs import check_size
@@ -84,6 +84,11 @@ class Conductor:
         """Have a worker wait for the first call under the settings of an environment."""
         await (await self._meet_target()).start_ahead(settings, environment)
 
+    @property
+    def free(self) -> Inventory | None:
+        """What of the target nobody holds now, where the engine counts it and has met it."""
+        return self._admission.free if self._admission is not None and self.target.admits else None
+
     # runs
 
     def add(self, run: RunState, inputs: Packed, done: Callable[[Outcome], None]) -> None:
@@ -92,6 +97,9 @@ class Conductor:
         action = run.new_action(None, unit, unit.settings, inputs)
         action.on_done = done
         self.start(action)
+        if len(run.actions) == 1:  # a map has many that no task has called
+            for text in run.request.overridden:
+                run.emit("note", action.name, text=text)
         for text in run.request.notes:
             self.say(action, text)
 

@@ -83,6 +83,7 @@ class RunRequest:
             are added one by one (``flyte.map``).
         options: what holds for every action.
         targets: for each task that runs elsewhere than the root, the name of its target.
+        overridden: what a panel overrides of its tasks, said in every run.
         notes: facts to be said once in this session, when the run begins.
         said: what was said about the run, as JSON values: kept, for whoever runs it again.
     """
@@ -94,6 +95,7 @@ class RunRequest:
     inputs: Packed | None
     options: RunOptions = RunOptions()
     targets: Mapping[str, str] = field(default_factory=dict)
+    overridden: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     said: Mapping[str, Any] = field(default_factory=dict)
 

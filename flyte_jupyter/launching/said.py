@@ -6,18 +6,16 @@ values themselves are the spec's, so a wrong one fails with the same sentence as
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from flyte_jupyter.launching.usage import MagicUsageError
+from flyte_jupyter.spec.amounts import parse_span
 from flyte_jupyter.spec.resources import Resources
 
 __all__ = ["length_of_time", "pairs", "resources_of", "run_fields", "task_fields"]
 
 RESOURCES = ("cpu", "memory", "gpu", "disk", "shm")
-LENGTH_OF_TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
 def task_fields(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,11 +88,10 @@ def length_of_time(flag: str, value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    match = LENGTH_OF_TIME.fullmatch(value.replace(" ", ""))
-    if match is None or not value.strip():
+    span = parse_span(value)
+    if span is None:
         raise MagicUsageError(f"{flag} takes a time such as 90, 90s, 10m or 1h30m, not {value!r}")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return span
 
 
 def resources_of(values: Mapping[str, Any]) -> Resources | None:

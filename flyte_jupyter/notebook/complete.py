@@ -24,6 +24,7 @@ from flyte_jupyter.notebook.options import (
     IMAGES_OPTIONS,
     LAUNCH_OPTIONS,
     LOGS_OPTIONS,
+    PANEL_OPTIONS,
     PS_OPTIONS,
     RERUN_OPTIONS,
     ROLLBACK_OPTIONS,
@@ -54,12 +55,14 @@ TABLES = {
     ("%", "flyte_rollback"): ROLLBACK_OPTIONS,
     ("%", "flyte_undeploy"): UNDEPLOY_OPTIONS,
     ("%", "flyte_graph"): GRAPH_OPTIONS,
+    ("%", "flyte_panel"): PANEL_OPTIONS,
 }
 # what takes names of environments
 OF_ENVIRONMENTS = (
     "flyte_deploy",
     "flyte_deployments",
     "flyte_graph",
+    "flyte_panel",
     "flyte_rollback",
     "flyte_undeploy",
 )

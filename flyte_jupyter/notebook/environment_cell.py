@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-from flyte_jupyter.catalog import Catalog
+from flyte_jupyter.catalog import Catalog, current
 from flyte_jupyter.notebook.arguments import parse, suggestion
 from flyte_jupyter.notebook.cells import Cells, OpenCell
 from flyte_jupyter.notebook.declare import environment_fields, task_fields
 from flyte_jupyter.notebook.options import ENV_OPTIONS
+from flyte_jupyter.notebook.panel import armed
 from flyte_jupyter.notebook.usage import MagicUsageError
 from flyte_jupyter.spec.environment import TaskEnvironment
 from flyte_jupyter.spec.naming import variable_name
@@ -71,6 +72,12 @@ def open_environment(
     before = dict(catalog.environments)
     opened = _Opened(name, cell, shell, variables, quiet)
     cell.close = opened.close
+    if name in armed:
+        from flyte_jupyter.notebook.panel.writing import take_up
+
+        opened.writing = take_up(name, line, shell, catalog)
+        if opened.writing is not None:
+            arguments = parse(opened.writing.line, ENV_OPTIONS, variables)
     fields = environment_fields(arguments.values, catalog.find_environment)
     opened.task_fields = task_fields(arguments.values)
     environment = TaskEnvironment(name, **fields)
@@ -126,6 +133,7 @@ class _Opened:
         self.environment: TaskEnvironment | None = None
         self.task_fields: dict[str, Any] = {}
         self.notes: list[str] = []
+        self.writing: Any = None
         self._cell = cell
         self._shell = shell
         self._quiet = quiet
@@ -156,6 +164,9 @@ class _Opened:
         except BaseException:
             self._undo()
             raise
+        if self.writing is not None:
+            source = self._cell.info.raw_cell
+            self.notes.append(self.writing.finish(source, self._shell, current()))
         if not self._quiet:
             print(_summary(self.environment, tasks, self.notes))
 

@@ -16,7 +16,9 @@ from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.magics import FlyteMagics
 from flyte_jupyter.notebook.matching import matcher_for
+from flyte_jupyter.notebook.panel import open_panel
 from flyte_jupyter.notebook.transform import flyte_cells
+from flyte_jupyter.spec.listeners import open_panels_by
 from flyte_jupyter.spec.origin import number_cells_by
 
 __all__ = ["Extension", "load", "unload"]
@@ -78,6 +80,7 @@ class Extension:
         formatter.for_type_by_name(*RUN, self._run_as_html)
         formatter.for_type_by_name(*DEPLOYMENT, self._deployment_as_html)
         formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
+        open_panels_by(open_panel)
         self._stop_numbering = number_cells_by(self._number_of)
         if official_is_installed():
             print(OFFICIAL)

@@ -332,6 +332,19 @@ class FlyteMagics(Magics):  # type: ignore[misc]
         """
         return self._verb("graph", line, local_ns)
 
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    def flyte_panel(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """Open the panel of an environment: what its tasks run under, to be seen and changed.
+
+            %flyte_panel [ENV or TASK]
+
+        What is changed there overrides what is declared, from the next run on, until it is reset.
+        The panel gives the code that says the same, and proposes what runs have shown to be enough.
+        """
+        return self._verb("panel", line, local_ns)
+
     def _verb(self, name: str, line: str, local_ns: dict[str, Any] | None = None) -> Any:
         from flyte_jupyter.notebook.arguments import parse
         from flyte_jupyter.notebook.verbs import VERBS
@@ -347,6 +360,7 @@ class FlyteMagics(Magics):  # type: ignore[misc]
             %flyte run train --rows 1000 --task_queue gpus
             %flyte run FILE.py train --rows 1000
             %flyte logs | ps | clean | images | deploy | deployments | rollback | undeploy | graph
+            %flyte panel
 
         Without a file, the task is one of this notebook. Inputs are typed by its signature.
         """

@@ -10,7 +10,7 @@ __all__ = ["LINE", "matcher_for"]
 
 LINE = re.compile(
     r"^\s*(?:[\w.,\s]+=\s*)?(?P<mark>%%?)"
-    r"(?P<magic>flyte_(?:env|run|explain|envs|logs|ps|clean|images|graph"
+    r"(?P<magic>flyte_(?:env|run|explain|envs|logs|ps|clean|images|graph|panel"
     r"|deploy|deployments|rollback|undeploy))\s"
 )
 """A line that `complete` knows about."""

@@ -23,6 +23,7 @@ __all__ = [
     "IMAGES_OPTIONS",
     "LAUNCH_OPTIONS",
     "LOGS_OPTIONS",
+    "PANEL_OPTIONS",
     "PS_OPTIONS",
     "RBAC_OPTIONS",
     "RERUN_OPTIONS",
@@ -164,6 +165,7 @@ LOGS_OPTIONS: tuple[Option, ...] = (
     _option("--tail", Kind.ONE, "LINES", "how many lines of each attempt"),
     _option("--stderr", Kind.FLAG, "", "only what was written to standard error"),
 )
+PANEL_OPTIONS: tuple[Option, ...] = ()
 ATTACH_OPTIONS: tuple[Option, ...] = (
     _option("--wait", Kind.SWITCH, "", "--no-wait gives the Run at once"),
 )
@@ -227,7 +229,7 @@ COMMAND_OPTIONS: tuple[Option, ...] = (
 def help_text(options: tuple[Option, ...]) -> str:
     """Return the options as lines of help, aligned."""
     heads = [_head(option) for option in options]
-    width = max(map(len, heads))
+    width = max(map(len, heads), default=0)
     lines = (f"  {head:<{width}}  {o.help}" for head, o in zip(heads, options, strict=True))
     return "\n".join(line.rstrip() for line in lines)
 

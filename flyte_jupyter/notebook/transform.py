@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["flyte_cells"]
+__all__ = ["flyte_cells", "magic_line_of"]
 
 MARK = re.compile(r"%%(flyte_env|flyte_run)(?![\w])(.*)", re.DOTALL)
 
@@ -38,6 +38,18 @@ def flyte_cells(lines: list[str]) -> list[str]:
         return [*lines[:first], call, *["\n"] * (after - first - 1), *lines[after:]]
     body = "#\n" * after + "".join(lines[after:])
     return [f"get_ipython().run_cell_magic('_flyte_run_cell', {argument!r}, {body!r})\n"]
+
+
+def magic_line_of(lines: list[str]) -> tuple[int, int] | None:
+    """Return where the magic line of a cell of ours begins, and the index of the line after it.
+
+    Args:
+        lines: the lines of the cell with their ends, as they are written.
+    """
+    first = _first_code_line(lines)
+    if first is None or not (match := MARK.match(lines[first])):
+        return None
+    return first, _joined(match.group(2), lines, first + 1)[1]
 
 
 def _first_code_line(lines: list[str]) -> int | None:

@@ -18,6 +18,7 @@ from flyte_jupyter.notebook.options import (
     GRAPH_OPTIONS,
     IMAGES_OPTIONS,
     LOGS_OPTIONS,
+    PANEL_OPTIONS,
     PS_OPTIONS,
     ROLLBACK_OPTIONS,
     UNDEPLOY_OPTIONS,
@@ -137,6 +138,12 @@ def _graph(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any
     return graph_verb(said, variables, terminal)
 
 
+def _panel(said: Arguments, variables: Mapping[str, Any], terminal: bool) -> Any:
+    from flyte_jupyter.notebook.panel.verb import panel_verb
+
+    return panel_verb(said, variables, terminal)
+
+
 def _none(verb: str, said: Arguments) -> None:
     if said.positionals:
         raise MagicUsageError(f"{verb} takes no {str(said.positionals[0])!r}")
@@ -192,6 +199,13 @@ VERBS: dict[str, Verb] = {
         "[ENV ...]",
         GRAPH_OPTIONS,
         _graph,
+        "NOTEBOOK",
+    ),
+    "panel": Verb(
+        "shows what tasks run under and who said so, to be changed; in a terminal, of a file",
+        "[ENV or TASK]",
+        PANEL_OPTIONS,
+        _panel,
         "NOTEBOOK",
     ),
 }

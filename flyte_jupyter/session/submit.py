@@ -17,6 +17,7 @@ from flyte_jupyter.errors import CapsuleError
 from flyte_jupyter.session import session
 from flyte_jupyter.session.include import included_files
 from flyte_jupyter.session.outcome import Opener
+from flyte_jupyter.session.overridden import overridden
 from flyte_jupyter.session.reference import Found, deployed_units, find
 from flyte_jupyter.session.run import Run
 from flyte_jupyter.session.secret import find_secrets
@@ -231,6 +232,7 @@ def request_of(
         inputs=inputs,
         options=_options(context.labels),
         notes=tuple(load.notes),
+        overridden=tuple(overridden((one.name, one.environment) for one in load.units.values())),
     )
 
 

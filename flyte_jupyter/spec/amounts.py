@@ -1,8 +1,22 @@
-"""Amounts as a reader says them, rounded: ``1.2 MiB``, ``3 min 20 s``."""
+"""Amounts as a reader says them, rounded: ``1.2 MiB``, ``3 min 20 s``; and times as typed."""
 
 from __future__ import annotations
 
-__all__ = ["readable_bytes", "readable_seconds"]
+import re
+from datetime import timedelta
+
+__all__ = ["parse_span", "readable_bytes", "readable_seconds"]
+
+_SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+
+def parse_span(text: str) -> timedelta | None:
+    """Return a length of time such as ``90``, ``90s`` or ``1h30m``; None where it is none."""
+    match = _SPAN.fullmatch(text.replace(" ", ""))
+    if match is None or not text.strip():
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 def readable_bytes(count: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, Callable, Iterable, Mapping, NoReturn, Sequence, overload
 
-from flyte_jupyter.errors import SpecTypeError
+from flyte_jupyter.errors import EngineError, SpecTypeError
 from flyte_jupyter.spec import graph, listeners, naming, ranks
 from flyte_jupyter.spec.edges import Edge
 from flyte_jupyter.spec.fields import UNSET
@@ -208,6 +208,19 @@ class TaskEnvironment:
             clone._depend(_environments(depends_on), Edge("depends_on", origin))
         listeners.announce_environment(clone)
         return clone
+
+    def panel(self) -> Any:
+        """Return the panel of this environment, which a notebook shows.
+
+        What is edited there overrides what is declared, for the runs that follow.
+
+        Raises:
+            EngineError: there are no panels here, inside a task.
+        """
+        panel = listeners.panel_of(self)
+        if panel is None:
+            raise EngineError("There are no panels here.", remedy="Open it in a notebook.")
+        return panel
 
     @overload
     def task(self, function: Callable[..., Any], /, **fields: Any) -> Task: ...

@@ -15,11 +15,14 @@ __all__ = [
     "look_up_by",
     "on_environment",
     "on_task",
+    "open_panels_by",
+    "panel_of",
 ]
 
 _environments: list[Callable[[Any], None]] = []
 _tasks: list[Callable[[Any], None]] = []
 _look_up: Callable[[str], Any] | None = None
+_open_panel: Callable[[Any], Any] | None = None
 
 
 def on_environment(callback: Callable[[TaskEnvironment], None]) -> Callable[[], None]:
@@ -69,6 +72,17 @@ def in_force(environment: TaskEnvironment) -> TaskEnvironment:
     if later is None or later.origin.module != environment.origin.module:
         return environment
     return later
+
+
+def open_panels_by(open_panel: Callable[[TaskEnvironment], Any]) -> None:
+    """Have ``open_panel`` give the panels of environments, from now on."""
+    global _open_panel
+    _open_panel = open_panel
+
+
+def panel_of(environment: TaskEnvironment) -> Any:
+    """Return the panel of an environment, ``None`` where nothing has panels: inside a task."""
+    return None if _open_panel is None else _open_panel(environment)
 
 
 def _subscribe(

@@ -198,3 +198,24 @@ def test_it_can_be_imported_without_what_is_declared() -> None:
         "sys.exit(any(m.startswith('flyte_jupyter.spec') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_override_of_one_part_of_the_resources_is_taken_back_alone(catalog: Catalog) -> None:
+    flyte.TaskEnvironment("ml")
+    catalog.set_override("ml", cpu=2, memory="1Gi", queue="q")
+    before = catalog.overrides["ml"]
+    catalog.clear_override("ml", "memory")
+    assert catalog.overrides["ml"] == {"resources": flyte.Resources(cpu=2), "queue": "q"}
+    catalog.clear_override("ml", "cpu")
+    assert catalog.overrides["ml"] == {"queue": "q"}
+    # who reads a layer on another thread keeps what it has
+    assert before["resources"] == flyte.Resources(cpu=2, memory="1Gi")
+
+
+def test_an_override_is_told_while_a_cell_is_held(catalog: Catalog, visits: Visits) -> None:
+    flyte.TaskEnvironment("ml")
+    told: list[Change] = []
+    catalog.on_change(told.append)
+    visits.hold(visits.begin("cell"))
+    catalog.set_override("ml", cpu=2)
+    assert told == [Change(overrides=frozenset({"ml"}))]
