@@ -36,6 +36,9 @@ QUIET = (
 SIZE = {"width": 1400, "height": 1000}
 #: Milliseconds for anything to appear.
 LIMIT = 60_000
+ROOT = Path(__file__).parents[2]
+#: What is built of `labextension/`.
+EXTENSION = ROOT / "flyte_jupyter" / "labextension"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
@@ -92,6 +95,10 @@ def serving(folder: Path, python: str = sys.executable, app: str = "lab") -> Ite
     settings = config / "lab" / "user-settings"
     for each in (work, config, data, runtime, settings):
         each.mkdir(parents=True, exist_ok=True)
+    # as it is in the checkout, not as it may be installed
+    place = data / "labextensions" / "flyte-jupyter"
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(EXTENSION)
     token = secrets.token_hex(16)
     own = {
         "JUPYTER_CONFIG_DIR": str(config),
@@ -142,6 +149,16 @@ def _address(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(0.1)
     raise RuntimeError(f"JupyterLab did not answer:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def extension() -> Path:
+    """The JupyterLab extension, built of the sources as they are; every server here has it."""
+    command = [sys.executable, str(ROOT / "labextension" / "bundle.py")]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if built.returncode:
+        pytest.skip(f"needs the JupyterLab extension: {built.stderr.strip()}")
+    return EXTENSION
 
 
 @pytest.fixture(scope="session")
