@@ -29,7 +29,7 @@ from flyte_jupyter.errors import (
 )
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.settings import apply_layer, from_plain
-from flyte_jupyter.targets.protocol import Honour, Target
+from flyte_jupyter.targets.protocol import Honour, Inventory, Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.frames import Frame, Kind, dump_json
 from flyte_jupyter.wire.inputs import check_size
@@ -83,6 +83,11 @@ class Conductor:
     async def start_ahead(self, settings: Settings, environment: str) -> None:
         """Have a worker wait for the first call under the settings of an environment."""
         await (await self._meet_target()).start_ahead(settings, environment)
+
+    @property
+    def free(self) -> Inventory | None:
+        """What of the target nobody holds now, where the engine counts it and has met it."""
+        return self._admission.free if self._admission is not None and self.target.admits else None
 
     # runs
 

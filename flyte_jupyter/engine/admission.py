@@ -124,6 +124,11 @@ class Admission:
             'with what there is: flyte.init(oversize="clamp").',
         )
 
+    @property
+    def free(self) -> Inventory:
+        """What of the target nobody holds now."""
+        return Inventory(max(self._cpu, 0), max(self._memory, 0), dict(self._counts))
+
     def clamp(self, need: Need) -> Need:
         """Return the part of a need that the target has."""
         return Need(

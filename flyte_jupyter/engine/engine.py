@@ -31,7 +31,7 @@ from flyte_jupyter.engine.run import Outcome, RunState
 from flyte_jupyter.errors import EngineError, TargetError
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.naming import did_you_mean
-from flyte_jupyter.targets.protocol import Prepared, Target, Teller
+from flyte_jupyter.targets.protocol import Inventory, Prepared, Target, Teller
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.segments import process_segments
 
@@ -132,6 +132,11 @@ class Engine:
     def has_met(self, targets: Iterable[str]) -> bool:
         """Return whether one of these targets was used."""
         return not self._conductors.keys().isdisjoint(targets)
+
+    def free(self, target: str) -> Inventory | None:
+        """Return what of a target nobody holds now, ``None`` where that is not counted here."""
+        conductor = self._conductors.get(target)
+        return conductor.free if conductor is not None else None
 
     # messages
 

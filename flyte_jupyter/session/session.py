@@ -15,7 +15,7 @@ from flyte_jupyter.spec.naming import did_you_mean
 
 if TYPE_CHECKING:
     from flyte_jupyter.engine.engine import Engine
-    from flyte_jupyter.targets.protocol import Target
+    from flyte_jupyter.targets.protocol import Inventory, Target
 
 __all__ = [
     "Config",
@@ -25,6 +25,7 @@ __all__ = [
     "configure",
     "default_target",
     "engine",
+    "free_of",
     "keep",
     "make_target",
     "places",
@@ -262,6 +263,12 @@ def keep() -> None:
     running = _engine
     if running is not None and running.alive:
         running.keep()
+
+
+def free_of(target: str) -> Inventory | None:
+    """Return what of a target this kernel's runs leave free, ``None`` where nobody counts it."""
+    running = _engine
+    return running.free(target) if running is not None and running.alive else None
 
 
 def shut_down() -> None:
