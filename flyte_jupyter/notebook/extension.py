@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyte_jupyter.catalog import visits
+from flyte_jupyter.notebook import comm
 from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.magics import FlyteMagics
@@ -79,6 +80,7 @@ class Extension:
         formatter.for_type_by_name(*DEPLOYMENT, self._deployment_as_html)
         formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
         self._stop_numbering = number_cells_by(self._number_of)
+        comm.register(shell)
         if official_is_installed():
             print(OFFICIAL)
         else:
@@ -89,6 +91,7 @@ class Extension:
         """Take everything away."""
         shell = self._shell
         self._cells.abandon()
+        comm.unregister(shell)
         if self._stop_numbering is not None:
             self._stop_numbering()
         shell.events.unregister("pre_run_cell", self._cells.before)
