@@ -16,7 +16,7 @@ from flyte_jupyter import catalog
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.notebook.comm import snapshots
 from flyte_jupyter.notebook.comm.peer import Peer
-from flyte_jupyter.notebook.comm.protocol import VERSION, Request, answer, read, snapshot
+from flyte_jupyter.notebook.comm.protocol import VERSION, Request, answer, read
 from flyte_jupyter.notebook.comm.worker import Worker
 
 __all__ = ["Hub"]
@@ -119,6 +119,7 @@ class Hub:
         self._quick.do(lambda: None)
 
     def _refresh(self, peer: Peer, request: Request) -> None:
+        peer.once.update(request.parts)
         for part in request.parts:
             peer.forget(part)
             self._seen.pop(part, None)
@@ -179,7 +180,7 @@ class Hub:
             self._quick.do(lambda: None)
 
     def _watched(self) -> set[str]:
-        return {part for peer in list(self._peers) if peer.lives for part in peer.parts}
+        return {part for peer in list(self._peers) for part in peer.wants}
 
     def _look(self) -> float | None:
         """Send what has changed, and have the rest asked for when it is time to."""
@@ -233,8 +234,7 @@ class Hub:
         except Exception as error:
             data = {part: [], "trouble": f"{type(error).__name__}: {error}"}
         for peer in list(self._peers):
-            if part in peer.parts and peer.lives and peer.told(part, data):
-                peer.send(snapshot(part, data))
+            peer.tell(part, data)
 
 
 def _not_cancelled(run: str) -> dict[str, Any]:

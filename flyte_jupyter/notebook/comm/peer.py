@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from flyte_jupyter.notebook.comm.protocol import SILENCE
+from flyte_jupyter.notebook.comm.protocol import SILENCE, snapshot
 
 __all__ = ["Peer"]
 
@@ -23,6 +23,7 @@ class Peer:
     def __init__(self, comm: Any) -> None:
         self.comm = comm
         self.parts: tuple[str, ...] = ()
+        self.once: set[str] = set()
         self.acts_while_busy = False
         self._sent: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -53,9 +54,14 @@ class Peer:
         """Have a part sent again, though it is as it was."""
         self._sent.pop(part, None)
 
-    def told(self, part: str, data: Any) -> bool:
-        """Take note that a part is sent to it; return whether it had another one before."""
-        if self._sent.get(part) == data:
-            return False
-        self._sent[part] = data
-        return True
+    @property
+    def wants(self) -> set[str]:
+        """The parts that are to be sent to it."""
+        return {*self.parts, *self.once} if self.lives else set()
+
+    def tell(self, part: str, data: Any) -> None:
+        """Send a part, if it is wanted and is not as it was."""
+        if part in self.wants and self._sent.get(part) != data:
+            self.once.discard(part)
+            self._sent[part] = data
+            self.send(snapshot(part, data))

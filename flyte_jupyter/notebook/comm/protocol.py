@@ -4,7 +4,7 @@ The front end asks; each question has a number of its own, which its answer repe
 
     {"op": "hello", "id": 1, "version": 1}
     {"op": "watch", "id": 2, "parts": ["runs", ...]}   keep these up to date; again before SILENCE
-    {"op": "refresh", "id": 3, "parts": [...]}
+    {"op": "refresh", "id": 3, "parts": [...]}         look again, and tell them once in any case
     {"op": "cancel", "id": 4, "run": "train-1a2b3c4d"}
     {"op": "clean", "id": 5, "names": [...]}           nothing named: what dead kernels left
     {"op": "complete", "id": 6, "code": "...", "cursor": 12}
