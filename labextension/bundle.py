@@ -6,12 +6,14 @@ packages are those of ``yarn.lock``; JupyterLab's own are read only by who check
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["OUTPUT", "BundleError", "RegistryError", "build", "has_node", "is_fresh"]
@@ -114,12 +116,26 @@ def _last(text: str) -> str:
     return "\n".join((lines or text.splitlines())[-3:])
 
 
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until nobody else builds here."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where nobody else does
+        yield
+        return
+    with (HERE / "package.json").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 if __name__ == "__main__":
-    if is_fresh():
-        print(f"{OUTPUT} is up to date.")
-    else:
-        try:
-            build()
-        except BundleError as error:
-            sys.exit(str(error))
-        print(f"{OUTPUT} is built.")
+    with _alone():
+        if is_fresh():
+            print(f"{OUTPUT} is up to date.")
+        else:
+            try:
+                build()
+            except BundleError as error:
+                sys.exit(str(error))
+            print(f"{OUTPUT} is built.")

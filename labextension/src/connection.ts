@@ -34,10 +34,12 @@ export class Connection implements IDisposable {
   /**
    * @param context - the notebook's session, whose kernel may change.
    * @param concerns - says whether the notebook has to do with us: others are left alone.
+   * @param executes - says whether a cell is executed, or waits for that.
    */
   constructor(
     private readonly context: ISessionContext,
-    private readonly concerns: () => boolean
+    private readonly concerns: () => boolean,
+    private readonly executes: () => boolean
   ) {
     context.kernelChanged.connect(this.kernelChanged, this);
     context.statusChanged.connect(this.statusChanged, this);
@@ -63,9 +65,13 @@ export class Connection implements IDisposable {
     return this._actsWhileBusy;
   }
 
-  /** Whether the kernel executes something. */
+  /**
+   * Whether the kernel executes a cell.
+   *
+   * What a subshell answers makes the kernel's status idle, though the main shell is not.
+   */
   get busy(): boolean {
-    return this.context.session?.kernel?.status === 'busy';
+    return this.context.session?.kernel?.status === 'busy' || this.executes();
   }
 
   get isDisposed(): boolean {
@@ -153,12 +159,18 @@ export class Connection implements IDisposable {
     }
   }
 
+  /** Tell the kernel that nobody looks on any more. */
+  leave(): void {
+    const comm = this._comm;
+    if (comm !== null && !comm.isDisposed && this.context.session?.kernel) {
+      void comm.close();
+    }
+  }
+
   dispose(): void {
     if (!this._isDisposed) {
       this._isDisposed = true;
-      if (this._comm !== null && this.context.session?.kernel) {
-        void this._comm.close();
-      }
+      this.leave();
       this.drop('The notebook was closed.');
       Signal.clearData(this);
     }

@@ -16,6 +16,10 @@ export class Notebooks {
     tracker.forEach(panel => this.take(panel));
     tracker.widgetAdded.connect((_, panel) => this.take(panel));
     tracker.currentChanged.connect(() => this._changed.emit());
+    // a page that is closed says so, and the kernel reads and sends nothing more for it
+    window.addEventListener('pagehide', () => {
+      this._connections.forEach(connection => connection.leave());
+    });
     NotebookActions.executed.connect((_, { notebook }) => {
       // what was executed may have loaded the extension
       const panel = tracker.find(each => each.content === notebook);
@@ -96,19 +100,27 @@ export class Notebooks {
       await NotebookActions.run(notebook, panel.sessionContext);
       return;
     }
-    notebook.mode = 'edit';
     const cell = notebook.activeCell;
     await cell?.ready;
+    // the notebook takes the focus in its own time, and would leave the cell again
+    await new Promise(resolve => setTimeout(resolve, 0));
+    notebook.mode = 'edit';
     cell?.editor?.setCursorPosition({ line: 0, column: line.cursor });
     cell?.editor?.focus();
   }
 
   private take(panel: NotebookPanel): void {
-    const connection = new Connection(panel.sessionContext, () =>
-      Array.from(panel.content.model?.cells ?? []).some(
-        cell =>
-          cell.type === 'code' && mentionsFlyte(cell.sharedModel.getSource())
-      )
+    const connection = new Connection(
+      panel.sessionContext,
+      () =>
+        Array.from(panel.content.model?.cells ?? []).some(
+          cell =>
+            cell.type === 'code' && mentionsFlyte(cell.sharedModel.getSource())
+        ),
+      () =>
+        panel.content.widgets.some(cell =>
+          cell.inputArea?.promptNode?.textContent?.includes('*')
+        )
     );
     this._connections.set(panel, connection);
     connection.changed.connect(() => this._changed.emit());

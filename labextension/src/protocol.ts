@@ -5,7 +5,7 @@ export const TARGET = 'flyte_jupyter';
 /** Of the protocol. */
 export const VERSION = 1;
 /** So often a front end says again what it watches; the kernel forgets a silent one. */
-export const HEARTBEAT = 60_000;
+export const HEARTBEAT = 300_000;
 
 export interface Task {
   readonly name: string;

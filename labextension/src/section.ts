@@ -4,7 +4,7 @@ import { make } from './dom';
 
 /** A part with a heading, whose content is made anew when it has changed. */
 export class Section {
-  readonly node: HTMLDetailsElement;
+  readonly node: HTMLElement;
 
   /**
    * @param title - its heading.
@@ -13,17 +13,18 @@ export class Section {
   constructor(title: string, ...tools: HTMLElement[]) {
     this.count = make('span', { class: 'flyte-count' });
     this.body = make('div', { class: 'flyte-section-body' });
+    // the buttons stand beside the heading that folds, not in it: one control in another is
+    // something that readers cannot tell apart
     this.node = make(
-      'details',
-      { class: 'flyte-section', open: '' },
+      'section',
+      { class: 'flyte-section', 'aria-label': title },
       make(
-        'summary',
-        {},
-        make('h3', {}, title),
-        this.count,
-        make('span', { class: 'flyte-tools' }, ...tools)
+        'details',
+        { open: '' },
+        make('summary', {}, make('h3', {}, title), this.count),
+        this.body
       ),
-      this.body
+      make('span', { class: 'flyte-tools flyte-section-tools' }, ...tools)
     );
   }
 

@@ -180,8 +180,7 @@ export class SideBar extends Widget {
   }
 
   private refresh(part: Part): HTMLButtonElement {
-    return button('↻', `Look at ${part} again`, event => {
-      event.preventDefault(); // it stands in a heading that folds
+    return button('↻', `Look at ${part} again`, () => {
       void this.actions.refresh([part]);
     });
   }

@@ -27,7 +27,7 @@ __all__ = ["PARTS", "SILENCE", "VERSION", "Request", "answer", "read", "snapshot
 
 VERSION = 1
 PARTS = ("environments", "runs", "targets", "leftovers")
-SILENCE = 150.0
+SILENCE = 900.0
 """Seconds after which a front end that says nothing is taken to be gone."""
 
 
