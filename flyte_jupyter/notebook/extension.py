@@ -6,6 +6,7 @@ was. Magics import what they need when they are first used: loading must stay ch
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,12 @@ __all__ = ["Extension", "load", "unload"]
 ATTRIBUTE = "_flyte_jupyter_extension"
 RUN = ("flyte_jupyter.session.run", "Run")
 DEPLOYMENT = ("flyte_jupyter.deployment.result", "Deployment")
+# written when the package was installed without what JupyterLab takes of it
+MISSING = os.path.join(os.path.dirname(os.path.dirname(__file__)), "labextension_missing.txt")
+WITHOUT = (
+    "flyte_jupyter was installed without its side bar for JupyterLab; "
+    "`flyte-jupyter doctor` says why."
+)
 ENVIRONMENT = ("flyte_jupyter.spec.environment", "TaskEnvironment")
 OFFICIAL = (
     "The official flyte package is installed, so `import flyte` stays that one; "
@@ -46,6 +53,16 @@ def unload(shell: Any) -> None:
     if extension is not None:
         delattr(shell, ATTRIBUTE)
         extension.remove()
+
+
+def _say_what_is_missing(shell: Any) -> None:
+    """Say to whoever looks on that the package was installed without its part for JupyterLab."""
+    if not os.path.exists(MISSING):
+        return
+    from flyte_jupyter.notebook.live import is_interactive
+
+    if is_interactive(shell):
+        print(WITHOUT)
 
 
 class Extension:
@@ -81,6 +98,7 @@ class Extension:
         formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
         self._stop_numbering = number_cells_by(self._number_of)
         comm.register(shell)
+        _say_what_is_missing(shell)
         if official_is_installed():
             print(OFFICIAL)
         else:

@@ -5,6 +5,7 @@ import {
   NotebookActions,
   type NotebookPanel
 } from '@jupyterlab/notebook';
+import { MessageLoop } from '@lumino/messaging';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { Connection } from './connection';
@@ -103,6 +104,7 @@ export class Notebooks {
     const cell = notebook.activeCell;
     await cell?.ready;
     // the notebook takes the focus in its own time, and would leave the cell again
+    MessageLoop.flush();
     await new Promise(resolve => setTimeout(resolve, 0));
     notebook.mode = 'edit';
     cell?.editor?.setCursorPosition({ line: 0, column: line.cursor });

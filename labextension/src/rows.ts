@@ -63,8 +63,21 @@ function taskRow(task: Task, actions: Actions): HTMLElement {
   return row;
 }
 
-/** Return the row of a run. */
-export function runRow(one: Run, actions: Actions): HTMLElement {
+const DEAF =
+  'The kernel executes a cell and hears no button meanwhile: use the stop button of the notebook.';
+
+/**
+ * Return the row of a run.
+ *
+ * @param one - the run.
+ * @param actions - does what its buttons ask for.
+ * @param hears - whether the kernel hears a button now.
+ */
+export function runRow(
+  one: Run,
+  actions: Actions,
+  hears: boolean
+): HTMLElement {
   const since = Date.now() / 1000;
   const time = make('span', { class: 'flyte-time' });
   if (one.goes_on) {
@@ -77,11 +90,15 @@ export function runRow(one: Run, actions: Actions): HTMLElement {
   const where = one.mine ? one.target : `${one.target}, another kernel`;
   const tools: HTMLElement[] = [];
   if (one.goes_on && one.mine) {
-    tools.push(
-      tool('Cancel', `Cancel ${one.name}`, `cancel ${one.name}`, () =>
-        actions.cancel(one.name)
-      )
+    const cancel = tool(
+      'Cancel',
+      hears ? `Cancel ${one.name}` : DEAF,
+      `cancel ${one.name}`,
+      () => (hears ? actions.cancel(one.name) : Promise.resolve())
     );
+    // it stays in reach of the keys, which is how its reason is read
+    cancel.setAttribute('aria-disabled', String(!hears));
+    tools.push(cancel);
   } else if (one.goes_on || one.phase === 'lost') {
     tools.push(
       tool('Attach', `Attach to ${one.name}`, `attach ${one.name}`, () =>

@@ -139,8 +139,12 @@ export class SideBar extends Widget {
     this.fill(connection, 'environments', rows =>
       rows.map(one => environmentRow(one, actions))
     );
-    this.fill(connection, 'runs', rows =>
-      rows.map(one => runRow(one, actions))
+    const hears = connection.actsWhileBusy || !connection.busy;
+    this.fill(
+      connection,
+      'runs',
+      rows => rows.map(one => runRow(one, actions, hears)),
+      String(hears)
     );
     this.fill(connection, 'targets', rows => rows.map(targetRow));
     this.fill(connection, 'leftovers', rows =>
@@ -151,10 +155,11 @@ export class SideBar extends Widget {
   private fill<P extends Part>(
     connection: Connection,
     part: P,
-    shown: (rows: Parts[P]) => HTMLElement[]
+    shown: (rows: Parts[P]) => HTMLElement[],
+    beside = ''
   ): void {
     const told = connection.told(part);
-    const key = JSON.stringify(told);
+    const key = JSON.stringify(told) + beside;
     this.sections[part].show(key, told?.rows.length ?? null, () => {
       if (told === null) {
         return [make('p', { class: 'flyte-empty' }, 'The kernel is asked …')];

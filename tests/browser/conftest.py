@@ -35,7 +35,7 @@ QUIET = (
 )
 SIZE = {"width": 1400, "height": 1000}
 #: Milliseconds for anything to appear.
-LIMIT = 60_000
+LIMIT = int(os.environ.get("LAB_LIMIT", 60_000))
 ROOT = Path(__file__).parents[2]
 #: What is built of `labextension/`.
 EXTENSION = ROOT / "flyte_jupyter" / "labextension"

@@ -54,7 +54,7 @@ def test_a_task_is_run_and_cancelled_by_the_keys_alone(
     notebook.page.locator(".jp-Notebook.jp-mod-editMode").wait_for()
     notebook.page.keyboard.type("7")
     notebook.page.keyboard.press("Shift+Enter")
-    notebook.output(2).get_by_text("49").wait_for()
+    notebook.output(2).get_by_text("49", exact=True).wait_for()
     # what takes none is executed; its cell waits, and the kernel hears all the same
     bar.get_by_role("button", name="Run sleep").press("Enter")
     bar.locator(".flyte-phase-running").wait_for()
