@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ QUIET = (
 )
 SIZE = {"width": 1400, "height": 1000}
 #: Milliseconds for anything to appear.
-LIMIT = int(os.environ.get("LAB_LIMIT", 60_000))
+LIMIT = 60_000
 ROOT = Path(__file__).parents[2]
 #: What is built of `labextension/`.
 EXTENSION = ROOT / "flyte_jupyter" / "labextension"
@@ -235,6 +235,36 @@ class Notebook:
         return nbformat.read(self.path, as_version=4)
 
 
+def opened_in(
+    server: Server, browser: Browser, stem: str, cells: Sequence[str], app: str = "lab"
+) -> Notebook:
+    """Open a new notebook in a page of its own.
+
+    Args:
+        server: serves it.
+        browser: shows it.
+        stem: of its name.
+        cells: sources of its cells.
+        app: ``lab`` or ``notebook``.
+    """
+    path = server.folder / f"{stem}.ipynb"
+    notebook: Any = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(each) for each in cells]
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, path)
+    page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+    page.set_default_timeout(LIMIT)
+    where = f"lab/tree/{path.name}?reset&" if app == "lab" else f"notebooks/{path.name}?"
+    page.goto(f"{server.url}{where}token={server.token}")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    # until a session has its kernel, whoever runs a cell is asked for one
+    if app == "lab":
+        page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+    else:
+        page.locator(".jp-NotebookKernelLogo img").wait_for()
+    return Notebook(page, path)
+
+
 @pytest.fixture
 def open_notebook(
     lab: Server, browser: Browser, request: pytest.FixtureRequest
@@ -244,20 +274,10 @@ def open_notebook(
 
     def show(*cells: str, theme: str = "light") -> Notebook:
         stem = re.sub(r"\W+", "-", request.node.name).strip("-")[:60]
-        path = lab.folder / f"{stem}-{len(opened)}.ipynb"
-        notebook: Any = nbformat.v4.new_notebook()
-        notebook.cells = [nbformat.v4.new_code_cell(each) for each in cells]
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-        nbformat.write(notebook, path)
         lab.set("apputils-extension", "themes", theme=THEMES[theme])
-        page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
-        page.set_default_timeout(LIMIT)
-        opened.append(page)
-        page.goto(f"{lab.url}lab/tree/{path.name}?token={lab.token}&reset")
-        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        # until a session has its kernel, whoever runs a cell is asked for one
-        page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
-        return Notebook(page, path)
+        notebook = opened_in(lab, browser, f"{stem}-{len(opened)}", cells)
+        opened.append(notebook.page)
+        return notebook
 
     yield show
     for number, page in enumerate(opened):
