@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from flyte_jupyter.doctor.finding import Finding
+from flyte_jupyter.doctor.lab import examine_extension
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon
@@ -22,6 +23,7 @@ def examine() -> Iterator[Finding]:
     yield _python()
     yield _alias()
     yield _default()
+    yield examine_extension()
     from flyte_jupyter.session.session import target_names
 
     known = target_names()

@@ -6,12 +6,14 @@ was. Magics import what they need when they are first used: loading must stay ch
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyte_jupyter.catalog import visits
+from flyte_jupyter.notebook import comm
 from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
 from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.magics import FlyteMagics
@@ -26,6 +28,12 @@ __all__ = ["Extension", "load", "unload"]
 ATTRIBUTE = "_flyte_jupyter_extension"
 RUN = ("flyte_jupyter.session.run", "Run")
 DEPLOYMENT = ("flyte_jupyter.deployment.result", "Deployment")
+# written when the package was installed without what JupyterLab takes of it
+MISSING = os.path.join(os.path.dirname(os.path.dirname(__file__)), "labextension_missing.txt")
+WITHOUT = (
+    "flyte_jupyter was installed without its side bar for JupyterLab; "
+    "`flyte-jupyter doctor` says why."
+)
 ENVIRONMENT = ("flyte_jupyter.spec.environment", "TaskEnvironment")
 OFFICIAL = (
     "The official flyte package is installed, so `import flyte` stays that one; "
@@ -47,6 +55,16 @@ def unload(shell: Any) -> None:
     if extension is not None:
         delattr(shell, ATTRIBUTE)
         extension.remove()
+
+
+def _say_what_is_missing(shell: Any) -> None:
+    """Say to whoever looks on that the package was installed without its part for JupyterLab."""
+    if not os.path.exists(MISSING):
+        return
+    from flyte_jupyter.notebook.live import is_interactive
+
+    if is_interactive(shell):
+        print(WITHOUT)
 
 
 class Extension:
@@ -82,6 +100,8 @@ class Extension:
         formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
         open_panels_by(open_panel)
         self._stop_numbering = number_cells_by(self._number_of)
+        comm.register(shell)
+        _say_what_is_missing(shell)
         if official_is_installed():
             print(OFFICIAL)
         else:
@@ -92,6 +112,7 @@ class Extension:
         """Take everything away."""
         shell = self._shell
         self._cells.abandon()
+        comm.unregister(shell)
         if self._stop_numbering is not None:
             self._stop_numbering()
         shell.events.unregister("pre_run_cell", self._cells.before)

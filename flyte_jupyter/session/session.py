@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Config",
+    "cancel",
     "check_options",
     "check_target",
     "config",
@@ -295,6 +296,20 @@ def free_of(target: str) -> Inventory | None:
     """Return what of a target this kernel's runs leave free, ``None`` where nobody counts it."""
     running = _engine
     return running.free(target) if running is not None and running.alive else None
+
+
+def cancel(run: str, why: str) -> bool:
+    """Abort a run of this kernel by its name; returns at once.
+
+    Returns:
+        Whether this kernel has such a run, and it has not ended.
+    """
+    running = _engine
+    state = running.state_of(run) if running is not None and running.alive else None
+    if running is None or state is None:
+        return False
+    running.cancel(state, why)
+    return True
 
 
 def shut_down() -> None:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,9 @@ QUIET = (
 SIZE = {"width": 1400, "height": 1000}
 #: Milliseconds for anything to appear.
 LIMIT = 60_000
+ROOT = Path(__file__).parents[2]
+#: What is built of `labextension/`.
+EXTENSION = ROOT / "flyte_jupyter" / "labextension"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
@@ -92,6 +95,10 @@ def serving(folder: Path, python: str = sys.executable, app: str = "lab") -> Ite
     settings = config / "lab" / "user-settings"
     for each in (work, config, data, runtime, settings):
         each.mkdir(parents=True, exist_ok=True)
+    # as it is in the checkout, not as it may be installed
+    place = data / "labextensions" / "flyte-jupyter"
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(EXTENSION)
     token = secrets.token_hex(16)
     own = {
         "JUPYTER_CONFIG_DIR": str(config),
@@ -142,6 +149,16 @@ def _address(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(0.1)
     raise RuntimeError(f"JupyterLab did not answer:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def extension() -> Path:
+    """The JupyterLab extension, built of the sources as they are; every server here has it."""
+    command = [sys.executable, str(ROOT / "labextension" / "bundle.py")]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if built.returncode:
+        pytest.skip(f"needs the JupyterLab extension: {built.stderr.strip()}")
+    return EXTENSION
 
 
 @pytest.fixture(scope="session")
@@ -202,6 +219,11 @@ class Notebook:
             timeout=timeout,
         )
 
+    def picture(self, name: str) -> None:
+        """Leave a picture of how it looks now, where somebody wants them."""
+        if pictures := os.environ.get("FLYTE_JUPYTER_PICTURES"):
+            self.page.screenshot(path=f"{pictures}/{self.path.stem}-{name}.png")
+
     def save(self) -> Any:
         """Save it, and return what is in its file."""
         before = self.path.stat().st_mtime_ns
@@ -213,6 +235,36 @@ class Notebook:
         return nbformat.read(self.path, as_version=4)
 
 
+def opened_in(
+    server: Server, browser: Browser, stem: str, cells: Sequence[str], app: str = "lab"
+) -> Notebook:
+    """Open a new notebook in a page of its own.
+
+    Args:
+        server: serves it.
+        browser: shows it.
+        stem: of its name.
+        cells: sources of its cells.
+        app: ``lab`` or ``notebook``.
+    """
+    path = server.folder / f"{stem}.ipynb"
+    notebook: Any = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(each) for each in cells]
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, path)
+    page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+    page.set_default_timeout(LIMIT)
+    where = f"lab/tree/{path.name}?reset&" if app == "lab" else f"notebooks/{path.name}?"
+    page.goto(f"{server.url}{where}token={server.token}")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    # until a session has its kernel, whoever runs a cell is asked for one
+    if app == "lab":
+        page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+    else:
+        page.locator(".jp-NotebookKernelLogo img").wait_for()
+    return Notebook(page, path)
+
+
 @pytest.fixture
 def open_notebook(
     lab: Server, browser: Browser, request: pytest.FixtureRequest
@@ -222,20 +274,10 @@ def open_notebook(
 
     def show(*cells: str, theme: str = "light") -> Notebook:
         stem = re.sub(r"\W+", "-", request.node.name).strip("-")[:60]
-        path = lab.folder / f"{stem}-{len(opened)}.ipynb"
-        notebook: Any = nbformat.v4.new_notebook()
-        notebook.cells = [nbformat.v4.new_code_cell(each) for each in cells]
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-        nbformat.write(notebook, path)
         lab.set("apputils-extension", "themes", theme=THEMES[theme])
-        page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
-        page.set_default_timeout(LIMIT)
-        opened.append(page)
-        page.goto(f"{lab.url}lab/tree/{path.name}?token={lab.token}&reset")
-        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        # until a session has its kernel, whoever runs a cell is asked for one
-        page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
-        return Notebook(page, path)
+        notebook = opened_in(lab, browser, f"{stem}-{len(opened)}", cells)
+        opened.append(notebook.page)
+        return notebook
 
     yield show
     for number, page in enumerate(opened):

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # all cells of a notebook may take so many seconds, and this is no test of how fast they are
 LIMIT = 600
-# What the target is and makes of an environment is told there; every kernel looks for itself what an
-# image in a cluster has.
+# What the target is and makes of an environment is told there; every kernel looks for itself what
+# an image in a cluster has.
 OWN = ("%flyte_explain", "!{command} deploy")
 IMAGE = "python:{}.{}-slim".format(*sys.version_info)
 
