@@ -175,6 +175,8 @@ class Conductor:
             environment=action.unit.environment,
             target=self.target.name,
             resources="" if resources is None else str(resources),
+            cpu=None if resources is None else resources.cpu_limit or resources.cpu_request,
+            memory=None if resources is None else resources.memory_limit,
             depth=action.depth,
         )
         self._record.action(action, plan)

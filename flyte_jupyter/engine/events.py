@@ -4,13 +4,15 @@
 kind     data
 ======== ============================================================================
 run      ``name``, ``task``, ``target``
-action   ``parent``, ``task``, ``environment``, ``resources`` (words), ``depth``
+action   ``parent``, ``task``, ``environment``, ``target``, ``depth``, ``resources`` (words),
+         ``cpu`` (thousandths) and ``memory`` (bytes) that it may use, ``None`` if nothing is said
 phase    ``attempt``, ``phase``, ``why`` (a sentence or ``""``)
 prepare  ``environment``, ``text``; progress of making an image startable
 log      ``attempt``, ``stream`` (``stdout`` or ``stderr``), ``text``
 stats    ``attempt``, ``peak_memory`` (bytes, ``None`` if unknown), ``cpu_seconds``
 result   ``type``, ``size`` (bytes), ``preview``
-error    ``attempt``, ``type``, ``sentence``, ``traceback``, ``remedy``, ``final``
+error    ``attempt``, ``type``, ``sentence``, ``traceback``, ``remedy``, ``evidence`` (words),
+         ``final``
 note     ``text``; a fact that is said once (a field that the target does not honour)
 end      ``phase``, ``seconds``; only ``stats`` of workers that end later come after it
 ======== ============================================================================

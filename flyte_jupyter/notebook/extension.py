@@ -17,6 +17,7 @@ from flyte_jupyter.notebook.cells import Cells
 from flyte_jupyter.notebook.magics import FlyteMagics
 from flyte_jupyter.notebook.matching import matcher_for
 from flyte_jupyter.notebook.transform import flyte_cells
+from flyte_jupyter.session.watching import show_with
 from flyte_jupyter.spec.origin import number_cells_by
 
 __all__ = ["Extension", "load", "unload"]
@@ -79,6 +80,7 @@ class Extension:
         formatter.for_type_by_name(*DEPLOYMENT, self._deployment_as_html)
         formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
         self._stop_numbering = number_cells_by(self._number_of)
+        show_with(self._view_of)
         if official_is_installed():
             print(OFFICIAL)
         else:
@@ -89,6 +91,7 @@ class Extension:
         """Take everything away."""
         shell = self._shell
         self._cells.abandon()
+        show_with(None)
         if self._stop_numbering is not None:
             self._stop_numbering()
         shell.events.unregister("pre_run_cell", self._cells.before)
@@ -130,6 +133,12 @@ class Extension:
 
             start_ahead(sorted(declared - self._started_for))
         self._started_for = declared
+
+    def _view_of(self, run: Any, *, raises: bool) -> Any:
+        """Return what shows a run that code of a cell waits for, ``None`` where nobody watches."""
+        from flyte_jupyter.notebook.live import view_in_cell
+
+        return view_in_cell(run, raises=raises)
 
     def _run_as_html(self, run: Any) -> str:
         """Return what a run looks like where it is the value of a cell."""

@@ -202,6 +202,11 @@ class Notebook:
             timeout=timeout,
         )
 
+    def picture(self, name: str) -> None:
+        """Leave a picture of how it looks now, where somebody wants them."""
+        if pictures := os.environ.get("FLYTE_JUPYTER_PICTURES"):
+            self.page.screenshot(path=f"{pictures}/{self.path.stem}-{name}.png")
+
     def save(self) -> Any:
         """Save it, and return what is in its file."""
         before = self.path.stat().st_mtime_ns
@@ -256,3 +261,25 @@ def _end_kernels(lab: Server) -> None:
             f"{lab.url}api/sessions/{one['id']}", method="DELETE", headers=head
         )
         urllib.request.urlopen(end).close()
+
+
+@pytest.fixture(scope="session")
+def faults() -> Callable[..., list[str]]:
+    """A function that names what is hard to use for some people in a part of a page.
+
+    It finds with axe what is serious or critical there.
+    """
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
+
+    def look(page: Page, selector: str) -> list[str]:
+        found = axe.run(page, context=selector, options={"resultTypes": ["violations"]})
+        return [
+            f"{fault['id']} ({fault['impact']}): {fault['help']}: {node['html'][:200]}"
+            for fault in found.response["violations"]
+            if fault["impact"] in ("serious", "critical")
+            for node in fault["nodes"]
+        ]
+
+    return look

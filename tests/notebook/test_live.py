@@ -13,8 +13,9 @@ class Played:
 
     def __init__(self, script: list[tuple[str, str | None, dict]], ends: bool = True) -> None:
         self._events: list[Event] = []
-        self._callbacks: list[Callable[[Event], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
         self._script = script
+        self.name = f"run-{id(self)}"
         self._ends = ends
         self.aborted = threading.Event()
         self.thread = threading.Thread(target=self._play)
@@ -29,13 +30,14 @@ class Played:
     def _add(self, kind: str, action: str | None, data: dict) -> None:
         event = Event("run-1", len(self._events), 1000.0 + len(self._events), kind, action, data)
         self._events.append(event)
-        for callback in self._callbacks:
-            callback(event)
+        if kind == "end":
+            for callback in self._callbacks:
+                callback()
 
     def events(self, start: int = 0) -> list[Event]:
         return self._events[start:]
 
-    def subscribe(self, callback: Callable[[Event], None]) -> None:
+    def when_done(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
         self.thread.start()
 
