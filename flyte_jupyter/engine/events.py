@@ -20,9 +20,8 @@ end      ``phase``, ``seconds``; only ``stats`` of workers that end later come a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["TERMINAL", "Event", "Phase"]
 
@@ -43,9 +42,8 @@ class Phase(StrEnum):
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT})
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened.
+class Event(NamedTuple):
+    """One thing that happened; a tuple, since thousands are made within a moment.
 
     Args:
         run: name of the run.
@@ -60,5 +58,5 @@ class Event:
     seq: int
     time: float
     kind: str
-    action: str | None = None
-    data: dict[str, Any] = field(default_factory=dict)
+    action: str | None
+    data: dict[str, Any]

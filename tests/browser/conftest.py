@@ -215,6 +215,9 @@ class Notebook:
         while self.path.stat().st_mtime_ns == before and limit:
             self.page.wait_for_timeout(50)
             limit -= 1
+        while not self.path.read_text().rstrip().endswith("}") and limit:  # it is being written
+            self.page.wait_for_timeout(50)
+            limit -= 1
         return nbformat.read(self.path, as_version=4)
 
 

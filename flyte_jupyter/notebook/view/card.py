@@ -6,7 +6,7 @@ import re
 from html import escape
 
 from flyte_jupyter.notebook.state import ActionState, Failure
-from flyte_jupyter.notebook.view.looks import COLOURS
+from flyte_jupyter.notebook.view.looks import COLOURS, WORDS
 from flyte_jupyter.spec.amounts import readable_bytes
 from flyte_jupyter.spec.quantity import format_bytes
 
@@ -14,7 +14,7 @@ __all__ = ["failure_card", "place_of"]
 
 PLACE = re.compile(r'(?:Cell In\[\d+\]|File "?(?P<file>[^",\n]+)"?), line (?P<line>\d+)')
 LABEL = 'scope="row" style="text-align:left;vertical-align:top;padding:1px 12px 1px 0"'
-TEXT = 'style="text-align:left;white-space:pre-wrap"'
+TEXT = 'style="text-align:left;vertical-align:top;padding:1px 0;white-space:pre-wrap"'
 
 
 def failure_card(action: ActionState, failure: Failure, *, raised: bool = False) -> str:
@@ -46,7 +46,7 @@ def failure_card(action: ActionState, failure: Failure, *, raised: bool = False)
     return (
         f'<div {role} style="border-left:3px solid {COLOURS[action.phase]};'
         'padding:2px 8px;margin:4px 0">'
-        f"<div><b>{escape(action.label)}</b>{call} failed</div>"
+        f"<div><b>{escape(action.label)}</b>{call} {WORDS[action.phase]}</div>"
         f'<table style="border-collapse:collapse;margin:0;color:inherit;font-size:inherit">'
         f"<tbody>{rows}</tbody></table>{'' if raised else _traceback(failure)}</div>"
     )

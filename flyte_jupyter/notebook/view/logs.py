@@ -111,7 +111,7 @@ def log_block(log: Log, run: str, *, opened: bool) -> str:
         run: name of the run, empty where it is not to be shown.
         opened: whether it is shown unless somebody closes it.
     """
-    about = f"the last {count(len(log.lines), 'line')}"
+    about = count(len(log.lines), "line")
     if run:
         about += f" · the whole log: <code>{escape(f'%flyte_logs {run} {log.part}')}</code>"
     return (

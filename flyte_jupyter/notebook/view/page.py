@@ -50,7 +50,7 @@ def html(
     parts = [_heading(state, now, times), cancel_button(state, cancel)]
     if rows:
         extent = extent_of(state, now) if times else None
-        parts.append(_scrolling(table(rows, extent, now, times)))
+        parts.append(_scrolling(table(rows, state.target, extent, now, times)))
     parts.extend(
         f'<div style="color:{MUTED}">preparing {escape(name)}: {escape(text)}</div>'
         for name, text in sorted(state.preparing.items())

@@ -28,14 +28,18 @@ __all__ = ["table"]
 CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0"
 WIDE = f"{CELL};white-space:nowrap"
 TABLE = "border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit"
+Column = tuple[str, Callable[[ActionState | Group], str], str]
 LEGEND = "an outline waits, a frame prepares, a filled bar runs"
 
 
-def table(rows: list[Row], extent: Extent | None, now: float | None, times: bool) -> str:
+def table(
+    rows: list[Row], target: str, extent: Extent | None, now: float | None, times: bool
+) -> str:
     """Return rows as a table, without the columns that say nothing.
 
     Args:
         rows: the rows.
+        target: of the run; an action of another one says so.
         extent: the time of the run, for the timeline.
         now: seconds since the epoch, to tell how long unfinished actions have taken.
         times: whether to show how long things took, and what they used.
@@ -44,7 +48,10 @@ def table(rows: list[Row], extent: Extent | None, now: float | None, times: bool
     if times and extent is not None:
         title = f"timeline (0 to {readable_seconds(extent.seconds)})"
         columns.append((title, lambda item: bars(item, extent), CELL))
-    columns += [("environment", _environment, CELL), ("resources", _resources, CELL)]
+    columns += [
+        ("environment", lambda item: _environment(item, target), WIDE),
+        ("resources", _resources, CELL),
+    ]
     if times:
         columns += [
             ("time", lambda item: _time(item, now), WIDE),
@@ -52,7 +59,10 @@ def table(rows: list[Row], extent: Extent | None, now: float | None, times: bool
             ("cpu", _cpu, WIDE),
         ]
     cells = [
-        ["" if isinstance(row.item, str) else text(row.item) for _, text, _ in columns]
+        [
+            "" if isinstance(row.item, str) or row.listed else text(row.item)
+            for _, text, _ in columns
+        ]
         for row in rows
     ]
     kept = [at for at in range(len(columns)) if any(row[at] for row in cells)]
@@ -61,11 +71,7 @@ def table(rows: list[Row], extent: Extent | None, now: float | None, times: bool
         f'<th scope="col" style="{CELL}"{_title(name)}>{escape(name)}</th>' for name in heads
     )
     body = "".join(
-        f"<tr>{_first(row, len(kept))}"
-        + "".join(f'<td style="{columns[at][2]}">{texts[at]}</td>' for at in kept)
-        + "</tr>"
-        if not isinstance(row.item, str)
-        else f"<tr>{_first(row, len(kept))}</tr>"
+        f"<tr>{_first(row, len(kept))}{_others(row, columns, texts, kept)}</tr>"
         for row, texts in zip(rows, cells, strict=True)
     )
     return f'<table style="{TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
@@ -85,6 +91,15 @@ def _first(row: Row, others: int) -> str:
     if row.listed and isinstance(row.item, ActionState):
         name = f"{row.item.name} {name}"
     return f'<th scope="row" style="{style}">{tree}{escape(name)}</th>'
+
+
+def _others(row: Row, columns: list[Column], texts: list[str], kept: list[int]) -> str:
+    """Return the cells behind the first; why a call of a group failed has all of their room."""
+    if isinstance(row.item, str):
+        return ""
+    if row.listed:
+        return f'<td colspan="{len(kept)}" style="{CELL}">{_phase(row.item)}</td>'
+    return "".join(f'<td style="{columns[at][2]}">{texts[at]}</td>' for at in kept)
 
 
 def _phase(item: ActionState | Group) -> str:
@@ -119,9 +134,10 @@ def _muted(text: str) -> str:
     return f'<span style="color:{MUTED}">{escape(text)}</span>'
 
 
-def _environment(item: ActionState | Group) -> str:
+def _environment(item: ActionState | Group, target: str) -> str:
     one = item.members[0] if isinstance(item, Group) else item
-    return escape(f"{one.environment} on {one.target}" if one.target else one.environment)
+    elsewhere = one.target and one.target != target
+    return escape(f"{one.environment} on {one.target}" if elsewhere else one.environment)
 
 
 def _resources(item: ActionState | Group) -> str:

@@ -99,8 +99,11 @@ def spans_of(item: ActionState | Group, end: float) -> list[Span]:
     last = item.ended if item.done and item.ended is not None else end
     began = last if item.began is None else item.began
     started = last if item.started is None else item.started
-    phase = item.phase if item.started is not None else Phase.WAITING
-    found = [Span("waiting", began, started, Phase.WAITING), Span("running", started, last, phase)]
+    phase = item.phase if item.counts[Phase.SUCCEEDED] * 2 < item.total else Phase.SUCCEEDED
+    found = [
+        Span("waiting", began, started, Phase.WAITING),
+        Span("running", started, last, phase if item.done else Phase.RUNNING),
+    ]
     return [span for span in found if span.seconds > 0]
 
 
