@@ -23,7 +23,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-__all__ = ["TERMINAL", "Event", "Phase"]
+from flyte_jupyter.spec import Resources
+
+__all__ = ["TERMINAL", "Event", "Phase", "asked"]
 
 
 class Phase(StrEnum):
@@ -60,3 +62,14 @@ class Event(NamedTuple):
     kind: str
     action: str | None
     data: dict[str, Any]
+
+
+def asked(resources: Resources | None) -> dict[str, Any]:
+    """Return what an action may use, as the event ``action`` has it."""
+    if resources is None:
+        return {"resources": "", "cpu": None, "memory": None}
+    return {
+        "resources": str(resources),
+        "cpu": resources.cpu_limit or resources.cpu_request,
+        "memory": resources.memory_limit,
+    }

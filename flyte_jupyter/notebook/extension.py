@@ -79,6 +79,8 @@ class Extension:
         formatter.for_type_by_name(*RUN, self._run_as_html)
         formatter.for_type_by_name(*DEPLOYMENT, self._deployment_as_html)
         formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
+        values = shell.display_formatter.ipython_display_formatter
+        values.for_type_by_name(*RUN, self._show_run)
         self._stop_numbering = number_cells_by(self._number_of)
         show_with(self._view_of)
         if official_is_installed():
@@ -108,6 +110,7 @@ class Extension:
             shell.Completer.custom_matchers.remove(self._matcher)
         for name in (RUN, DEPLOYMENT, ENVIRONMENT):
             shell.display_formatter.formatters["text/html"].pop(".".join(name), None)
+        shell.display_formatter.ipython_display_formatter.pop(".".join(RUN), None)
         if self._alias is not None:
             self._alias.remove()
 
@@ -139,6 +142,17 @@ class Extension:
         from flyte_jupyter.notebook.live import view_in_cell
 
         return view_in_cell(run, raises=raises)
+
+    def _show_run(self, run: Any) -> None:
+        """Show a run that goes on, in place until its end, where it is the value of a cell.
+
+        Raises:
+            NotImplementedError: it has ended, or nobody watches: it is shown like any other value.
+        """
+        from flyte_jupyter.notebook.live import show_value
+
+        if not show_value(run):
+            raise NotImplementedError
 
     def _run_as_html(self, run: Any) -> str:
         """Return what a run looks like where it is the value of a cell."""

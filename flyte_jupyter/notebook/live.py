@@ -21,7 +21,7 @@ from flyte_jupyter.engine.events import Event
 from flyte_jupyter.notebook.screens import Screen, screen_for
 from flyte_jupyter.notebook.state import RunState
 
-__all__ = ["LiveRun", "Watched", "follow", "is_interactive", "view_in_cell", "wait"]
+__all__ = ["LiveRun", "Watched", "follow", "is_interactive", "show_value", "view_in_cell", "wait"]
 
 INTERVAL = 0.2
 """Seconds between two updates of a display."""
@@ -34,7 +34,8 @@ ABORT_GRACE = 0.8
 LAST_WORDS = 2.0
 """Seconds after the end of a run in which workers that end tell what they have used."""
 
-_shown: set[str] = set()
+# where the view of a run stands: the number of the execution that made it
+_shown: dict[str, int] = {}
 
 
 class Watched(Protocol):
@@ -43,6 +44,10 @@ class Watched(Protocol):
     @property
     def name(self) -> str:
         """Unique name of the run."""
+
+    @property
+    def done(self) -> bool:
+        """Return whether it has ended."""
 
     def events(self, start: int = 0) -> list[Event]:
         """Return the events from a place in their sequence on."""
@@ -148,7 +153,7 @@ def wait(run: Watched, *, interactive: bool) -> RunState:
         KeyboardInterrupt: the cell was interrupted; the run has been told to end.
     """
     live = LiveRun(run, screen_for(interactive))
-    _shown.add(run.name)
+    _note(run)
     try:
         live.pump()
     except KeyboardInterrupt as interrupt:
@@ -168,11 +173,9 @@ def view_in_cell(run: Watched, *, raises: bool) -> LiveRun | None:
         run: the run.
         raises: whether the cell raises what the run fails with, and so says it itself.
     """
-    from IPython import get_ipython
-
-    if run.name in _shown or not is_interactive(get_ipython()):
+    if run.name in _shown or not is_interactive(_shell()):
         return None
-    _shown.add(run.name)
+    _note(run)
     return LiveRun(run, screen_for(True, raises=raises))
 
 
@@ -187,7 +190,7 @@ def follow(run: Watched, *, interactive: bool) -> LiveRun | None:
 
     button = CancelButton(run)
     live = LiveRun(run, screen_for(True, raises=False, blocking=False, beside=button.shown))
-    _shown.add(run.name)
+    _note(run)
     live._take_in()
     live._screen.show(live.state)  # the cell makes the handle, later updates find it by its id
     button.show()
@@ -200,6 +203,29 @@ def follow(run: Watched, *, interactive: bool) -> LiveRun | None:
     live.thread = threading.Thread(target=pump_and_finish, name="flyte-display", daemon=True)
     live.thread.start()
     return live
+
+
+def show_value(run: Watched) -> bool:
+    """Show a run that still goes on where it is the value of a cell; return whether it is shown.
+
+    Where its view stands in the same cell there is nothing to add.
+    """
+    shell = _shell()
+    if not is_interactive(shell):
+        return False
+    if _shown.get(run.name) == shell.execution_count:
+        return True
+    return not run.done and follow(run, interactive=True) is not None
+
+
+def _note(run: Watched) -> None:
+    _shown[run.name] = getattr(_shell(), "execution_count", 0)
+
+
+def _shell() -> Any:
+    from IPython import get_ipython
+
+    return get_ipython()
 
 
 def _abort(run: Watched) -> None:

@@ -75,6 +75,11 @@ class _Calls:
         """Unique name of the run."""
         return self._run.name
 
+    @property
+    def done(self) -> bool:
+        """Return whether the run has ended."""
+        return self._run.done.done()
+
     def events(self, start: int = 0) -> list[Event]:
         """Return the events of the run, from a place in their sequence on."""
         return self._run.events(start)
