@@ -33,6 +33,8 @@ ABORT_GRACE = 0.8
 """Seconds that an interrupt waits for the run's containers to go."""
 LAST_WORDS = 2.0
 """Seconds after the end of a run in which workers that end tell what they have used."""
+LAST_CALLS = 10.0
+"""Seconds after the end of a map in which calls that nobody wants any more come to their end."""
 
 # where the view of a run stands: the number of the execution that made it
 _shown: dict[str, int] = {}
@@ -120,27 +122,28 @@ class LiveRun:
         self._over.wait(LAST_WORDS)
         self._take_in()
         self._screen.end(self.state)
-        if self._screen.updates and any(_unmeasured(one) for one in self.state.actions.values()):
+        if self._screen.updates and self._expects():
             threading.Thread(target=self._hear_last, name="flyte-display", daemon=True).start()
 
     def _take_in(self) -> bool:
         return self.state.feed(self._run.events(self.state.next_seq))
 
     def _hear_last(self) -> None:
-        """Show what workers that end after their run have used."""
-        limit = time.monotonic() + LAST_WORDS
+        """Show what calls and workers that end after their run have come to, and have used."""
+        begun = time.monotonic()
         news = False
-        while time.monotonic() < limit:
+        while (patience := self._expects()) and time.monotonic() - begun < patience:
             time.sleep(INTERVAL)
             news = self._take_in() or news
-            if not any(_unmeasured(one) for one in self.state.actions.values()):
-                break
         if news:
             self._screen.amend(self.state)
 
-
-def _unmeasured(action: Any) -> bool:
-    return bool(action.attempt) and action.cpu_seconds is None
+    def _expects(self) -> float:
+        """Return the seconds after the end of the run in which more of it may be told."""
+        actions = self.state.actions.values()
+        if not all(one.done for one in actions):
+            return LAST_CALLS
+        return LAST_WORDS if any(one.attempt and one.cpu_seconds is None for one in actions) else 0
 
 
 def wait(run: Watched, *, interactive: bool) -> RunState:
