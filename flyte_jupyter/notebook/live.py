@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from flyte_jupyter.engine.events import Event
-from flyte_jupyter.notebook.screens import Screen, screen_for
+from flyte_jupyter.notebook.screens import Screen, reachable, screen_for
 from flyte_jupyter.notebook.state import RunState
 
 __all__ = ["LiveRun", "Watched", "follow", "is_interactive", "show_value", "view_in_cell", "wait"]
@@ -191,16 +191,20 @@ def follow(run: Watched, *, interactive: bool) -> LiveRun | None:
         return None
     from flyte_jupyter.notebook.button import CancelButton
 
-    button = CancelButton(run)
-    live = LiveRun(run, screen_for(True, raises=False, blocking=False, beside=button.shown))
+    # where the extension is heard at any time, the view's own button is enough
+    button = None if reachable() else CancelButton(run)
+    beside = button is not None and button.shown
+    live = LiveRun(run, screen_for(True, raises=False, blocking=False, beside=beside))
     _note(run)
     live._take_in()
     live._screen.show(live.state)  # the cell makes the handle, later updates find it by its id
-    button.show()
+    if button is not None:
+        button.show()
 
     def pump_and_finish() -> None:
         live.pump()
-        button.remove()
+        if button is not None:
+            button.remove()
         live.finish()
 
     live.thread = threading.Thread(target=pump_and_finish, name="flyte-display", daemon=True)

@@ -13,7 +13,7 @@ from flyte_jupyter.notebook.view.cancel import Cancel
 from flyte_jupyter.notebook.view.page import html
 from flyte_jupyter.notebook.view.text import plain
 
-__all__ = ["Cell", "Screen", "Text", "print_logs", "screen_for"]
+__all__ = ["Cell", "Screen", "Text", "print_logs", "reachable", "screen_for"]
 
 LINES = 12
 """Lines of each log in the text of a cell that is watched."""
@@ -72,7 +72,7 @@ class Cell:
 
     def show(self, state: RunState) -> None:
         """Show it as it is, where it was shown before."""
-        cancel = replace(self._cancel, reachable=_reachable())
+        cancel = replace(self._cancel, reachable=reachable())
         bundle = {
             "text/plain": plain(state, log_lines=LINES, failure=self._failure),
             "text/html": html(state, now=time.time(), failure=self._failure, cancel=cancel),
@@ -134,7 +134,7 @@ class Drawn:
         """Leave what was printed as it is."""
 
 
-def _reachable() -> bool:
+def reachable() -> bool:
     """Return whether JupyterLab's extension is there and heard while a cell is executed."""
     comm = sys.modules.get("flyte_jupyter.notebook.comm")
     return comm is not None and bool(comm.can_act_while_busy())

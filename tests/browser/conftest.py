@@ -39,6 +39,11 @@ LIMIT = 60_000
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the browser's tests come last: while it runs, no other loop can run on this thread."""
+    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A browser without a window, or a skip without one."""

@@ -1,3 +1,4 @@
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -6,6 +7,7 @@ import pytest
 from flyte_jupyter.engine.events import Event
 from flyte_jupyter.notebook import live
 from flyte_jupyter.notebook.live import follow, is_interactive, wait
+from flyte_jupyter.notebook.state import RunState
 
 
 class Played:
@@ -118,6 +120,55 @@ def test_a_flood_of_events_makes_few_updates(
     run.thread.join()
     assert len(display.bundles) <= 4
     assert "4999" in display.bundles[-1]["text/plain"]
+
+
+class Costly:
+    """A screen that takes its time to draw."""
+
+    updates = bounded = True
+
+    def __init__(self, seconds: float) -> None:
+        self.shown: list[float] = []
+        self._seconds = seconds
+
+    def show(self, state: RunState) -> None:
+        self.shown.append(clock[0])
+        clock[0] += self._seconds
+
+    end = amend = show
+
+
+clock = [0.0]
+
+
+@pytest.mark.parametrize(("cost", "least"), [(0.001, 0.2), (0.05, 1.6)])
+def test_a_view_is_drawn_at_most_5_times_a_second_and_less_often_if_it_costs_more(
+    monkeypatch: pytest.MonkeyPatch, cost: float, least: float
+) -> None:
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    screen = Costly(cost)
+    view = live.LiveRun(Idle(), screen)
+    for _ in range(2000):
+        view.tick()
+        clock[0] += 0.01
+    gaps = [b - a for a, b in itertools.pairwise(screen.shown)]
+    assert gaps
+    assert min(gaps) >= least
+
+
+class Idle:
+    """A run of which nothing is heard."""
+
+    name, done = "idle", False
+
+    def events(self, start: int = 0) -> list[Event]:
+        return []
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
 
 
 def test_an_interrupt_aborts_the_run_and_is_raised_again(
