@@ -28,6 +28,8 @@ __all__ = ["table"]
 CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0"
 WIDE = f"{CELL};white-space:nowrap"
 TABLE = "border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit"
+LONG_ENOUGH = 1.0
+"""Seconds from which on an action tells on how many processors it ran."""
 Column = tuple[str, Callable[[ActionState | Group], str], str]
 LEGEND = "an outline waits, a frame prepares, a filled bar runs"
 
@@ -47,7 +49,7 @@ def table(
     columns: list[tuple[str, Callable[[ActionState | Group], str], str]] = [("phase", _phase, CELL)]
     if times and extent is not None:
         title = f"timeline (0 to {readable_seconds(extent.seconds)})"
-        columns.append((title, lambda item: bars(item, extent), CELL))
+        columns.append((title, lambda item: bars(item, extent), WIDE))
     columns += [
         ("environment", lambda item: _environment(item, target), WIDE),
         ("resources", _resources, CELL),
@@ -68,7 +70,7 @@ def table(
     kept = [at for at in range(len(columns)) if any(row[at] for row in cells)]
     heads = ["action", *(columns[at][0] for at in kept)]
     head = "".join(
-        f'<th scope="col" style="{CELL}"{_title(name)}>{escape(name)}</th>' for name in heads
+        f'<th scope="col" style="{WIDE}"{_title(name)}>{escape(name)}</th>' for name in heads
     )
     body = "".join(
         f"<tr>{_first(row, len(kept))}{_others(row, columns, texts, kept)}</tr>"
@@ -155,7 +157,7 @@ def _memory(item: ActionState | Group) -> str:
     if not peak:
         return ""
     asked = (item.members[0] if isinstance(item, Group) else item).asked_memory
-    most = "at most " if isinstance(item, Group) else ""
+    most = "≤ " if isinstance(item, Group) else ""
     text = most + readable_bytes(peak)
     if asked:
         text += f" of {format_bytes(asked)} ({percent(peak, asked)} %)"
@@ -171,6 +173,7 @@ def _cpu(item: ActionState | Group) -> str:
     if isinstance(item, Group):
         return f"{text} in all"
     seconds = item.seconds() if item.done else None
-    if seconds and item.asked_cpu:
+    # within a moment the start of its worker would be most of it
+    if seconds and seconds >= LONG_ENOUGH and item.asked_cpu:
         text += f" · {spent / seconds:.1f} of {format_cpu(item.asked_cpu)}"
     return text

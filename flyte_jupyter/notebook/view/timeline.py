@@ -27,6 +27,7 @@ KINDS = {
 }
 VERBS = {"waiting": "waited", "preparing": "prepared", "running": "ran"}
 LINE = "var(--jp-ui-font-color2, #6f6f6f)"
+PAPER = "var(--jp-layout-color0, #ffffff)"
 STYLES = {
     "waiting": f"top:4px;height:4px;border:1px dashed {LINE};box-sizing:border-box",
     "preparing": f"top:2px;height:8px;border:1px solid {LINE};box-sizing:border-box",
@@ -137,11 +138,13 @@ def bars(item: ActionState | Group, extent: Extent) -> str:
             continue
         width = max(width, NARROWEST)
         look = STYLES[span.kind].format(colour=COLOURS[span.phase])
+        if span.kind == "running" and span is not spans[-1]:
+            look += f";border-right:2px solid {PAPER};box-sizing:border-box"  # the next attempt
         place = f"left:{min(left, 100 - width):.1f}%;width:{width:.1f}%"
         drawn.append(f'<span style="position:absolute;{place};{look}"></span>')
     return (
         f'<div role="img" aria-label="{_words(spans)}" title="{_words(spans)}" '
-        f'style="position:relative;height:12px;min-width:160px">{"".join(drawn)}</div>'
+        f'style="position:relative;height:12px;min-width:130px">{"".join(drawn)}</div>'
     )
 
 
