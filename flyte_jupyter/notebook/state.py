@@ -56,7 +56,8 @@ class ActionState:
         resources: its resources in words.
         asked_memory: bytes that it may use, ``None`` if nothing is said.
         asked_cpu: thousandths of a processor that it asked for, likewise.
-        moments: seconds since the epoch of its changes of phase, and the phases.
+        moments: seconds since the epoch of its changes of phase, and the phases; of a call that
+            shares its row with others, only those from before that.
         peak_memory: bytes that its last attempt used at most, once that is known.
         cpu_seconds: processor time of its last attempt.
         group: the calls of the same task by the same caller, of which it is one.
@@ -80,7 +81,6 @@ class ActionState:
     started: float | None = None
     ended: float | None = None
     moments: list[tuple[float, Phase]] = field(default_factory=list)
-    result: str = ""
     peak_memory: int | None = None
     cpu_seconds: float | None = None
     failures: list[Failure] = field(default_factory=list)
@@ -152,10 +152,12 @@ class RunState:
         """Fold more events in; return whether there were any."""
         before = self.next_seq
         for event in events:
-            if event.seq < self.next_seq:
+            seq = event.seq
+            if seq < self.next_seq:
                 continue
-            self.next_seq = event.seq + 1
-            if (fold := _FOLDS.get(event.kind)) is not None:
+            self.next_seq = seq + 1
+            fold = _FOLDS.get(event.kind)
+            if fold is not None:
                 fold(self, event)
         return self.next_seq != before
 
@@ -246,8 +248,6 @@ def _phase(state: RunState, event: Event) -> None:
     action = state.action(event.action)
     before, action.phase, action.why = action.phase, phase, data.get("why", "") or ""
     action.attempt = data.get("attempt") or action.attempt
-    if len(action.moments) < MOMENTS:
-        action.moments.append((event.time, phase))
     if phase is Phase.RUNNING:
         if action.started is None:
             action.started = event.time
@@ -256,11 +256,14 @@ def _phase(state: RunState, event: Event) -> None:
     elif phase in TERMINAL:
         action.ended = event.time
         state.ready += before not in TERMINAL
-    if action.group is not None:
-        action.group.move(action, before, event.time)
+    group = action.group
+    if group is not None:
+        group.move(action, before, event.time)
+    if (group is None or not group.folded) and len(action.moments) < MOMENTS:
+        action.moments.append((event.time, phase))
     if action.parent is None and not state.done and phase not in TERMINAL:
         # of many that nobody has called, one that runs tells more than one that waits
-        running = action.group is not None and action.group.counts[Phase.RUNNING]
+        running = group is not None and group.counts[Phase.RUNNING]
         state.phase = Phase.RUNNING if running else phase
 
 
@@ -277,11 +280,6 @@ def _log(state: RunState, event: Event) -> None:
     action.log.feed(event.data.get("text", ""), event.data.get("stream", "stdout"))
     if action.group is not None:
         action.group.wrote(action)
-
-
-def _result(state: RunState, event: Event) -> None:
-    if event.action is not None:
-        state.action(event.action).result = event.data.get("type", "") or ""
 
 
 def _stats(state: RunState, event: Event) -> None:
@@ -329,7 +327,6 @@ _FOLDS = {
     "phase": _phase,
     "prepare": _prepare,
     "log": _log,
-    "result": _result,
     "stats": _stats,
     "error": _error,
     "note": _note,

@@ -1,6 +1,8 @@
 import itertools
+import sys
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -169,6 +171,22 @@ class Idle:
 
     def abort(self) -> None:
         pass
+
+
+def test_the_view_has_its_own_button_where_the_extension_is_heard_while_a_cell_runs(
+    display: Display, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = SimpleNamespace(can_act_while_busy=lambda: True)
+    monkeypatch.setitem(sys.modules, "flyte_jupyter.notebook.comm", heard)
+    run = Played(BEGIN, ends=False)
+    followed = follow(run, interactive=True)
+    button = f'data-flyte-jupyter-cancel="{run.events()[0].data["name"]}"'
+    while button not in display.bundles[-1]["text/html"]:
+        followed.step(0.05)
+    assert "disabled" not in display.bundles[-1]["text/html"]
+    run.abort()
+    followed.thread.join(10)
+    assert button not in display.bundles[-1]["text/html"]
 
 
 def test_an_interrupt_aborts_the_run_and_is_raised_again(
