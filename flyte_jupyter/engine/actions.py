@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from flyte_jupyter.engine.admission import Admission, Claim
 from flyte_jupyter.engine.attempts import Attempts
 from flyte_jupyter.engine.carrier import Attempt
+from flyte_jupyter.engine.events import asked
 from flyte_jupyter.engine.express import Express
 from flyte_jupyter.engine.failures import failure_of
 from flyte_jupyter.engine.journal import Journal
@@ -174,7 +175,6 @@ class Conductor:
             express.queue()
 
     def _note(self, action: Action, plan: str | None) -> None:
-        resources = action.settings.resources
         action.run.emit(
             "action",
             action.name,
@@ -182,8 +182,8 @@ class Conductor:
             task=action.unit.name,
             environment=action.unit.environment,
             target=self.target.name,
-            resources="" if resources is None else str(resources),
             depth=action.depth,
+            **asked(action.settings.resources),
         )
         self._record.action(action, plan)
 

@@ -4,13 +4,15 @@
 kind     data
 ======== ============================================================================
 run      ``name``, ``task``, ``target``
-action   ``parent``, ``task``, ``environment``, ``resources`` (words), ``depth``
+action   ``parent``, ``task``, ``environment``, ``target``, ``depth``, ``resources`` (words),
+         ``cpu`` (thousandths) and ``memory`` (bytes) that it may use, ``None`` if nothing is said
 phase    ``attempt``, ``phase``, ``why`` (a sentence or ``""``)
 prepare  ``environment``, ``text``; progress of making an image startable
 log      ``attempt``, ``stream`` (``stdout`` or ``stderr``), ``text``
 stats    ``attempt``, ``peak_memory`` (bytes, ``None`` if unknown), ``cpu_seconds``
 result   ``type``, ``size`` (bytes), ``preview``
-error    ``attempt``, ``type``, ``sentence``, ``traceback``, ``remedy``, ``final``
+error    ``attempt``, ``type``, ``sentence``, ``traceback``, ``remedy``, ``evidence`` (words),
+         ``final``
 note     ``text``; a fact that is said once (a field that the target does not honour)
 end      ``phase``, ``seconds``; only ``stats`` of workers that end later come after it
 ======== ============================================================================
@@ -18,11 +20,12 @@ end      ``phase``, ``seconds``; only ``stats`` of workers that end later come a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["TERMINAL", "Event", "Phase"]
+from flyte_jupyter.spec import Resources
+
+__all__ = ["TERMINAL", "Event", "Phase", "asked"]
 
 
 class Phase(StrEnum):
@@ -41,9 +44,8 @@ class Phase(StrEnum):
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT})
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened.
+class Event(NamedTuple):
+    """One thing that happened; a tuple, since thousands are made within a moment.
 
     Args:
         run: name of the run.
@@ -58,5 +60,16 @@ class Event:
     seq: int
     time: float
     kind: str
-    action: str | None = None
-    data: dict[str, Any] = field(default_factory=dict)
+    action: str | None
+    data: dict[str, Any]
+
+
+def asked(resources: Resources | None) -> dict[str, Any]:
+    """Return what an action may use, as the event ``action`` has it."""
+    if resources is None:
+        return {"resources": "", "cpu": None, "memory": None}
+    return {
+        "resources": str(resources),
+        "cpu": resources.cpu_limit or resources.cpu_request,
+        "memory": resources.memory_limit,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flyte_jupyter.diagnose import ExitRecord, Facts, Raised, advise, diagnose
+from flyte_jupyter.diagnose import ExitRecord, Facts, Raised, advise, diagnose, evidence
 from flyte_jupyter.engine.failures import failure_of
 from flyte_jupyter.engine.record import Recorder
 from flyte_jupyter.engine.run import Action, Failure
@@ -35,7 +35,7 @@ def failure_of_ended(action: Action, target: str, exit_: ExitRecord, record: Rec
         network=action.settings.network is not False,
         output=record.last_errors(action),
     )
-    return replace(failure_of(diagnose(facts)), lost=exit_.lost)
+    return replace(failure_of(diagnose(facts)), lost=exit_.lost, evidence=evidence(facts))
 
 
 def with_advice(

@@ -35,6 +35,7 @@ class Failure:
         phase: how the action ends if this is the last attempt.
         final: True when another attempt cannot help.
         lost: True when what the attempt ran on was taken from it: the system tries again.
+        evidence: what was seen of its end, in words, maybe empty.
     """
 
     type: str
@@ -45,6 +46,7 @@ class Failure:
     phase: Phase = Phase.FAILED
     final: bool = False
     lost: bool = False
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,7 @@ class Action:
             sentence=failure.sentence,
             traceback=failure.traceback,
             remedy=failure.remedy,
+            evidence=failure.evidence,
             final=final,
         )
 

@@ -20,6 +20,7 @@ from flyte_jupyter.notebook.magics import FlyteMagics
 from flyte_jupyter.notebook.matching import matcher_for
 from flyte_jupyter.notebook.panel import open_panel
 from flyte_jupyter.notebook.transform import flyte_cells
+from flyte_jupyter.session.watching import show_with
 from flyte_jupyter.spec.listeners import open_panels_by
 from flyte_jupyter.spec.origin import number_cells_by
 
@@ -98,8 +99,11 @@ class Extension:
         formatter.for_type_by_name(*RUN, self._run_as_html)
         formatter.for_type_by_name(*DEPLOYMENT, self._deployment_as_html)
         formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
+        values = shell.display_formatter.ipython_display_formatter
+        values.for_type_by_name(*RUN, self._show_run)
         open_panels_by(open_panel)
         self._stop_numbering = number_cells_by(self._number_of)
+        show_with(self._view_of)
         comm.register(shell)
         _say_what_is_missing(shell)
         if official_is_installed():
@@ -113,6 +117,7 @@ class Extension:
         shell = self._shell
         self._cells.abandon()
         comm.unregister(shell)
+        show_with(None)
         if self._stop_numbering is not None:
             self._stop_numbering()
         shell.events.unregister("pre_run_cell", self._cells.before)
@@ -129,6 +134,7 @@ class Extension:
             shell.Completer.custom_matchers.remove(self._matcher)
         for name in (RUN, DEPLOYMENT, ENVIRONMENT):
             shell.display_formatter.formatters["text/html"].pop(".".join(name), None)
+        shell.display_formatter.ipython_display_formatter.pop(".".join(RUN), None)
         if self._alias is not None:
             self._alias.remove()
 
@@ -154,6 +160,23 @@ class Extension:
 
             start_ahead(sorted(declared - self._started_for))
         self._started_for = declared
+
+    def _view_of(self, run: Any, *, raises: bool) -> Any:
+        """Return what shows a run that code of a cell waits for, ``None`` where nobody watches."""
+        from flyte_jupyter.notebook.live import view_in_cell
+
+        return view_in_cell(run, raises=raises)
+
+    def _show_run(self, run: Any) -> None:
+        """Show a run that goes on, in place until its end, where it is the value of a cell.
+
+        Raises:
+            NotImplementedError: it has ended, or nobody watches: it is shown like any other value.
+        """
+        from flyte_jupyter.notebook.live import show_value
+
+        if not show_value(run):
+            raise NotImplementedError
 
     def _run_as_html(self, run: Any) -> str:
         """Return what a run looks like where it is the value of a cell."""

@@ -1,6 +1,7 @@
 """A run as its events tell it: a pure fold, the one input of every view.
 
-Feeding the same events gives the same state, whoever feeds them and in how many pieces.
+Feeding the same events gives the same state, whoever feeds them and in how many pieces. An event
+costs the same in a run of two thousand actions as in one of two.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from flyte_jupyter.engine.events import TERMINAL, Event, Phase
+from flyte_jupyter.notebook.groups import Group
 from flyte_jupyter.notebook.logtail import LogTail
 
 __all__ = ["ActionState", "Failure", "RunState", "state_of"]
+
+MOMENTS = 64
+"""So many changes of phase of one action are kept; it tries again without bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Failure:
         remedy: what to do next, maybe empty.
         attempt: number of the attempt, from 1.
         final: whether no further attempt follows.
+        evidence: what was seen of its end, maybe empty.
     """
 
     type: str
@@ -33,38 +39,54 @@ class Failure:
     remedy: str = ""
     attempt: int = 1
     final: bool = True
+    evidence: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ActionState:
     """One action of a run.
 
     Args:
         name: name of the action, ``a0`` for the root.
+        order: its place among the actions of the run, from 0.
         parent: name of the action that called it, ``None`` for the root.
         task: full name of its task.
         environment: name of its environment.
+        target: name of the target that it runs on.
         resources: its resources in words.
+        asked_memory: bytes that it may use, ``None`` if nothing is said.
+        asked_cpu: thousandths of a processor that it asked for, likewise.
+        moments: seconds since the epoch of its changes of phase, and the phases; of a call that
+            shares its row with others, only those from before that.
         peak_memory: bytes that its last attempt used at most, once that is known.
         cpu_seconds: processor time of its last attempt.
+        group: the calls of the same task by the same caller, of which it is one.
+        groups: what it has called, by task; of a folded group, what all of its calls have called.
+        log: the last that it has written, ``None`` while that is nothing.
     """
 
     name: str
+    order: int = 0
     parent: str | None = None
     task: str = ""
     environment: str = ""
+    target: str = ""
     resources: str = ""
+    asked_memory: int | None = None
+    asked_cpu: int | None = None
     phase: Phase = Phase.QUEUED
     why: str = ""
     attempt: int = 0
     created: float | None = None
     started: float | None = None
     ended: float | None = None
-    result: str = ""
+    moments: list[tuple[float, Phase]] = field(default_factory=list)
     peak_memory: int | None = None
     cpu_seconds: float | None = None
     failures: list[Failure] = field(default_factory=list)
-    log: LogTail = field(default_factory=LogTail)
+    log: LogTail | None = None
+    group: Group | None = None
+    groups: dict[str, Group] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -75,6 +97,11 @@ class ActionState:
     def done(self) -> bool:
         """Return whether the action has ended."""
         return self.phase in TERMINAL
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the last lines that it has written."""
+        return [] if self.log is None else self.log.lines
 
     def seconds(self, now: float | None = None) -> float | None:
         """Return how long the action has been at work, ``None`` if it has not begun."""
@@ -88,6 +115,9 @@ class RunState:
     """A run: its actions in the order of their creation, its notes, what is being prepared.
 
     Args:
+        groups: the calls that no action has made, by task: the root, or those of a map.
+        preparing: the last word on each environment that is made startable now.
+        wrote: the action that wrote last.
         log_lines: how many lines of log each action keeps; ``None`` keeps all.
     """
 
@@ -99,9 +129,13 @@ class RunState:
     ended: float | None = None
     seconds: float | None = None
     next_seq: int = 0
+    ready: int = 0
     actions: dict[str, ActionState] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     preparing: dict[str, str] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    wrote: ActionState | None = None
     log_lines: int | None = 200
 
     @property
@@ -118,25 +152,25 @@ class RunState:
         """Fold more events in; return whether there were any."""
         before = self.next_seq
         for event in events:
-            if event.seq < self.next_seq:
+            seq = event.seq
+            if seq < self.next_seq:
                 continue
-            self.next_seq = event.seq + 1
-            if (fold := _FOLDS.get(event.kind)) is not None:
+            self.next_seq = seq + 1
+            fold = _FOLDS.get(event.kind)
+            if fold is not None:
                 fold(self, event)
         return self.next_seq != before
 
-    def walk(self) -> Iterator[tuple[ActionState, tuple[bool, ...]]]:
-        """Yield every action depth first, with ``is it the last of its siblings`` per level."""
+    def walk(self) -> Iterator[ActionState]:
+        """Yield every action depth first; costs as much as there are actions."""
         by_parent: dict[str | None, list[ActionState]] = {}
         for action in self.actions.values():
             by_parent.setdefault(self._parent(action), []).append(action)
-        trail: list[tuple[ActionState, tuple[bool, ...]]] = []
-        trail.extend((action, ()) for action in reversed(by_parent.get(None, [])))
+        trail = by_parent.get(None, [])[::-1]
         while trail:
-            action, lasts = trail.pop()
-            yield action, lasts
-            below = by_parent.get(action.name, [])
-            trail.extend((child, (*lasts, child is below[-1])) for child in reversed(below))
+            action = trail.pop()
+            yield action
+            trail.extend(reversed(by_parent.get(action.name, [])))
 
     def failure(self) -> tuple[ActionState, Failure] | None:
         """Return the failure that a reader needs: the root's last one, where it first arose.
@@ -146,8 +180,11 @@ class RunState:
         """
         if self.phase is Phase.SUCCEEDED or not self.done:
             return None
-        failed = [action for action, _ in self.walk() if action.failures and action.done]
+        failed = [action for action in self.walk() if action.failures and action.done]
         failed = [action for action in failed if action.phase is not Phase.SUCCEEDED]
+        if not failed and self.failures:
+            # it never came to an action
+            return ActionState("", task=self.task, phase=self.phase), self.failures[-1]
         if not failed:
             return None
         top = failed[0].failures[-1]
@@ -157,9 +194,10 @@ class RunState:
 
     def action(self, name: str) -> ActionState:
         """Return the action of that name, made if no event has told of it yet."""
-        if name not in self.actions:
-            self.actions[name] = ActionState(name, log=LogTail(self.log_lines))
-        return self.actions[name]
+        action = self.actions.get(name)
+        if action is None:
+            action = self.actions[name] = ActionState(name, len(self.actions))
+        return action
 
     def _parent(self, action: ActionState) -> str | None:
         return action.parent if action.parent in self.actions else None
@@ -183,31 +221,50 @@ def _run(state: RunState, event: Event) -> None:
 
 
 def _action(state: RunState, event: Event) -> None:
+    data = event.data
     action = state.action(event.action or "")
-    action.parent = event.data.get("parent")
-    action.task = event.data.get("task", "")
-    action.environment = event.data.get("environment", "")
-    action.resources = event.data.get("resources", "") or ""
+    action.parent = data.get("parent")
+    action.task = data.get("task", "")
+    action.environment = data.get("environment", "")
+    action.target = data.get("target", "") or state.target
+    action.resources = data.get("resources", "") or ""
+    action.asked_memory = data.get("memory")
+    action.asked_cpu = data.get("cpu")
     action.created = event.time
+    if action.group is None:
+        caller = state.actions.get(action.parent or "") or state
+        group = caller.groups.get(action.task)
+        if group is None:
+            group = caller.groups[action.task] = Group(action.task)
+        group.add(action)
 
 
 def _phase(state: RunState, event: Event) -> None:
-    phase = Phase(event.data["phase"])
-    why = event.data.get("why", "") or ""
+    data = event.data
+    phase = _PHASES[data["phase"]]
     if event.action is None:
         state.phase = phase
         return
     action = state.action(event.action)
-    action.phase, action.why = phase, why
-    action.attempt = event.data.get("attempt") or action.attempt
-    if phase is Phase.RUNNING and action.started is None:
-        action.started = event.time
-    if phase in TERMINAL:
-        action.ended = event.time
-    if action.parent is None and not state.done and phase not in TERMINAL:
-        state.phase = phase
+    before, action.phase, action.why = action.phase, phase, data.get("why", "") or ""
+    action.attempt = data.get("attempt") or action.attempt
     if phase is Phase.RUNNING:
-        state.preparing.pop(action.environment, None)
+        if action.started is None:
+            action.started = event.time
+        if state.preparing:
+            state.preparing.pop(action.environment, None)
+    elif phase in TERMINAL:
+        action.ended = event.time
+        state.ready += before not in TERMINAL
+    group = action.group
+    if group is not None:
+        group.move(action, before, event.time)
+    if (group is None or not group.folded) and len(action.moments) < MOMENTS:
+        action.moments.append((event.time, phase))
+    if action.parent is None and not state.done and phase not in TERMINAL:
+        # of many that nobody has called, one that runs tells more than one that waits
+        running = group is not None and group.counts[Phase.RUNNING]
+        state.phase = Phase.RUNNING if running else phase
 
 
 def _prepare(state: RunState, event: Event) -> None:
@@ -217,20 +274,22 @@ def _prepare(state: RunState, event: Event) -> None:
 
 
 def _log(state: RunState, event: Event) -> None:
-    log = state.action(event.action or "a0").log
-    log.feed(event.data.get("text", ""), event.data.get("stream", "stdout"))
-
-
-def _result(state: RunState, event: Event) -> None:
-    if event.action is not None:
-        state.action(event.action).result = event.data.get("type", "") or ""
+    action = state.wrote = state.action(event.action or "a0")
+    if action.log is None:
+        action.log = LogTail(state.log_lines)
+    action.log.feed(event.data.get("text", ""), event.data.get("stream", "stdout"))
+    if action.group is not None:
+        action.group.wrote(action)
 
 
 def _stats(state: RunState, event: Event) -> None:
     if event.action is not None:
         action = state.action(event.action)
+        before = action.peak_memory, action.cpu_seconds
         action.peak_memory = event.data.get("peak_memory")
         action.cpu_seconds = event.data.get("cpu_seconds")
+        if action.group is not None:
+            action.group.used(action, before)
 
 
 def _error(state: RunState, event: Event) -> None:
@@ -242,8 +301,10 @@ def _error(state: RunState, event: Event) -> None:
         data.get("remedy", "") or "",
         data.get("attempt") or 1,
         bool(data.get("final", True)),
+        data.get("evidence", "") or "",
     )
-    state.action(event.action or "a0").failures.append(failure)
+    of = state if event.action is None else state.action(event.action)
+    of.failures.append(failure)
 
 
 def _note(state: RunState, event: Event) -> None:
@@ -259,13 +320,13 @@ def _end(state: RunState, event: Event) -> None:
     state.preparing.clear()
 
 
+_PHASES = {phase.value: phase for phase in Phase}
 _FOLDS = {
     "run": _run,
     "action": _action,
     "phase": _phase,
     "prepare": _prepare,
     "log": _log,
-    "result": _result,
     "stats": _stats,
     "error": _error,
     "note": _note,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from flyte_jupyter.engine.events import Phase
+from flyte_jupyter.engine.events import Event, Phase
 from flyte_jupyter.engine.run import Outcome, RunState
 from flyte_jupyter.session import session
 from flyte_jupyter.session.submit import (
@@ -17,11 +19,14 @@ from flyte_jupyter.session.submit import (
     encode_inputs,
     start_of,
 )
+from flyte_jupyter.session.watching import Showing
 from flyte_jupyter.worker.mapping import calls_of
 
 __all__ = ["map_aio", "map_blocking"]
 
 UNBOUNDED = 10_000
+# seconds between two looks of an awaiting cell
+TICK = 0.1
 
 
 class _Calls:
@@ -65,6 +70,28 @@ class _Calls:
             return error
         raise error.with_traceback(None)
 
+    @property
+    def name(self) -> str:
+        """Unique name of the run."""
+        return self._run.name
+
+    @property
+    def done(self) -> bool:
+        """Return whether the run has ended."""
+        return self._run.done.done()
+
+    def events(self, start: int = 0) -> list[Event]:
+        """Return the events of the run, from a place in their sequence on."""
+        return self._run.events(start)
+
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Call back once the run has ended."""
+        self._run.done.when_done(callback)
+
+    def abort(self) -> None:
+        """End the run with everything of it that runs."""
+        self._engine.cancel(self._run, "it was aborted")
+
     def end(self) -> None:
         """End the run; what still runs of it is aborted."""
         if self._waiting:
@@ -88,13 +115,23 @@ def map_blocking(
 
 
 def _drain(calls: _Calls, return_exceptions: bool) -> Iterator[Any]:
-    try:
-        while (future := calls.next) is not None:
-            outcome = future.result()
-            calls.more(1)
-            yield calls.open(outcome, return_exceptions)
-    finally:
-        calls.end()
+    with Showing(calls, raises=False) as showing:
+        try:
+            while (future := calls.next) is not None:
+                showing.wait(partial(_ended, future))
+                showing.tick()
+                outcome = future.result()
+                calls.more(1)
+                yield calls.open(outcome, return_exceptions)
+        finally:
+            calls.end()
+
+
+def _ended(future: Future[Outcome], seconds: float) -> bool:
+    """Wait for a call, at most so many seconds; return whether it has ended."""
+    with contextlib.suppress(TimeoutError):
+        future.result(None if seconds < 0 else seconds)
+    return future.done()
 
 
 async def map_aio(
@@ -108,10 +145,15 @@ async def map_aio(
     import asyncio
 
     calls = _Calls(task, iterables, concurrency or UNBOUNDED, context)
-    try:
-        while (future := calls.next) is not None:
-            outcome = await asyncio.wrap_future(future)
-            calls.more(1)
-            yield calls.open(outcome, return_exceptions)
-    finally:
-        calls.end()
+    with Showing(calls, raises=False) as showing:
+        try:
+            while (future := calls.next) is not None:
+                answer = asyncio.wrap_future(future)
+                while showing.wanted and not answer.done():
+                    await asyncio.wait({answer}, timeout=TICK)
+                    showing.tick()
+                outcome = await answer
+                calls.more(1)
+                yield calls.open(outcome, return_exceptions)
+        finally:
+            calls.end()

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from flyte_jupyter.engine.adoption import Adopted
-from flyte_jupyter.engine.events import TERMINAL, Phase
+from flyte_jupyter.engine.events import TERMINAL, Phase, asked
 from flyte_jupyter.engine.failures import failure_of
 from flyte_jupyter.engine.journal import load_value
 from flyte_jupyter.engine.request import RunRequest
 from flyte_jupyter.engine.run import Failure, Outcome, RunState
 from flyte_jupyter.errors import RuntimeSystemError, RuntimeUserError
+from flyte_jupyter.spec import Resources
 from flyte_jupyter.wire.exchange import pack
 from flyte_jupyter.wire.values import encode_exception
 
@@ -65,9 +66,9 @@ class Past:
         Args:
             state: the run.
         """
-        for name, parent, task, environment, phase, created, ended, error in self._db.execute(
-            "SELECT name, parent, task, environment, phase, created, ended, error FROM actions "
-            "WHERE run = ? ORDER BY length(name), name",
+        for name, parent, task, environment, phase, created, ended, error, spec in self._db.execute(
+            "SELECT name, parent, task, environment, phase, created, ended, error, spec "
+            "FROM actions WHERE run = ? ORDER BY length(name), name",
             (self.name,),
         ).fetchall():
             if ("action", name) not in self._told:
@@ -82,8 +83,8 @@ class Past:
                     task=task,
                     environment=environment,
                     target=self.target,
-                    resources="",
                     depth=depth,
+                    **asked(self._resources(spec)),
                 )
             number = self._tell_attempts(state, name)
             if Phase(phase) in TERMINAL and self._told.get(("phase", name)) != phase:
@@ -92,6 +93,12 @@ class Past:
                     told = {**json.loads(error), "attempt": number, "final": True}
                     state.past(ended, "error", name, **told)
                 state.past(ended, "phase", name, attempt=number, phase=phase, why="")
+
+    def _resources(self, spec: str | None) -> Resources | None:
+        """Return what an action with these settings asks for."""
+        row = self._db.execute("SELECT settings FROM specs WHERE hash = ?", (spec,)).fetchone()
+        plain = json.loads(row[0]).get("resources") if row else None
+        return Resources.from_plain(plain) if plain else None
 
     def _tell_attempts(self, state: RunState, action: str) -> int:
         number = 0

@@ -15,6 +15,7 @@ from flyte_jupyter.engine.summary import ActionView, fold
 from flyte_jupyter.errors import EngineError
 from flyte_jupyter.session.outcome import Opener
 from flyte_jupyter.session.twin import twin
+from flyte_jupyter.session.watching import Showing
 
 __all__ = ["Outputs", "Run"]
 
@@ -85,6 +86,9 @@ class Run:
         return self._state.done.result()
 
     async def _wait_aio(self) -> Run:
+        return await self._awaited(raises=False)
+
+    async def _awaited(self, *, raises: bool) -> Run:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
 
@@ -99,8 +103,10 @@ class Run:
         self._state.done.when_done(ended)
         try:
             # A kernel cancels an awaiting cell only when the awaited thing ends: so it ticks.
-            while not future.done():
-                await asyncio.wait({future}, timeout=TICK)
+            with Showing(self, raises=raises) as showing:
+                while not future.done():
+                    await asyncio.wait({future}, timeout=TICK)
+                    showing.tick()
         except asyncio.CancelledError:
             self._engine.cancel(self._state, "the cell that awaited it was interrupted")
             raise
@@ -117,19 +123,20 @@ class Run:
         self._wait()
         return self
 
-    def _wait(self) -> None:
+    def _wait(self, *, raises: bool = False) -> None:
         if threading.current_thread().name == "flyte-engine":
             raise EngineError("The engine's own thread cannot wait for a run.")
         done = self._state.done
-        try:
-            done.wait()
-        except KeyboardInterrupt:
-            self._engine.cancel(self._state, "it was interrupted")
-            done.wait(ENDING)
-            raise
+        with Showing(self, raises=raises) as showing:
+            try:
+                showing.wait(done.wait)
+            except KeyboardInterrupt:
+                self._engine.cancel(self._state, "it was interrupted")
+                done.wait(ENDING)
+                raise
 
     async def _result_aio(self) -> Any:
-        await self._wait_aio()
+        await self._awaited(raises=True)
         return self._opener.open(self._outcome())
 
     @twin(_result_aio)
@@ -139,7 +146,7 @@ class Run:
         Raises:
             Exception: what the task raised, with the traceback of the place in the cell.
         """
-        self._wait()
+        self._wait(raises=True)
         return self._opener.open(self._outcome())
 
     async def _outputs_aio(self) -> Outputs:
@@ -183,6 +190,10 @@ class Run:
     def subscribe(self, callback: Callable[[Event], None], start: int = 0) -> None:
         """Call back, on the engine's thread, with every event from a place on."""
         self._engine.subscribe(self._state, start, callback)
+
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Call back once the run has ended, on the thread that ends it, or now if it has ended."""
+        self._state.done.when_done(callback)
 
     @property
     def actions(self) -> list[ActionView]:

@@ -42,6 +42,11 @@ EXTENSION = ROOT / "flyte_jupyter" / "labextension"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the browser's tests come last: while it runs, no other loop can run on this thread."""
+    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A browser without a window, or a skip without one."""
@@ -230,6 +235,9 @@ class Notebook:
         self.page.keyboard.press("Control+KeyS")
         limit = 200
         while self.path.stat().st_mtime_ns == before and limit:
+            self.page.wait_for_timeout(50)
+            limit -= 1
+        while not self.path.read_text().rstrip().endswith("}") and limit:  # it is being written
             self.page.wait_for_timeout(50)
             limit -= 1
         return nbformat.read(self.path, as_version=4)

@@ -1,11 +1,15 @@
+import itertools
+import sys
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 from flyte_jupyter.engine.events import Event
 from flyte_jupyter.notebook import live
 from flyte_jupyter.notebook.live import follow, is_interactive, wait
+from flyte_jupyter.notebook.state import RunState
 
 
 class Played:
@@ -13,8 +17,9 @@ class Played:
 
     def __init__(self, script: list[tuple[str, str | None, dict]], ends: bool = True) -> None:
         self._events: list[Event] = []
-        self._callbacks: list[Callable[[Event], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
         self._script = script
+        self.name = f"run-{id(self)}"
         self._ends = ends
         self.aborted = threading.Event()
         self.thread = threading.Thread(target=self._play)
@@ -29,13 +34,14 @@ class Played:
     def _add(self, kind: str, action: str | None, data: dict) -> None:
         event = Event("run-1", len(self._events), 1000.0 + len(self._events), kind, action, data)
         self._events.append(event)
-        for callback in self._callbacks:
-            callback(event)
+        if kind == "end":
+            for callback in self._callbacks:
+                callback()
 
     def events(self, start: int = 0) -> list[Event]:
         return self._events[start:]
 
-    def subscribe(self, callback: Callable[[Event], None]) -> None:
+    def when_done(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
         self.thread.start()
 
@@ -116,6 +122,71 @@ def test_a_flood_of_events_makes_few_updates(
     run.thread.join()
     assert len(display.bundles) <= 4
     assert "4999" in display.bundles[-1]["text/plain"]
+
+
+class Costly:
+    """A screen that takes its time to draw."""
+
+    updates = bounded = True
+
+    def __init__(self, seconds: float) -> None:
+        self.shown: list[float] = []
+        self._seconds = seconds
+
+    def show(self, state: RunState) -> None:
+        self.shown.append(clock[0])
+        clock[0] += self._seconds
+
+    end = amend = show
+
+
+clock = [0.0]
+
+
+@pytest.mark.parametrize(("cost", "least"), [(0.001, 0.2), (0.05, 1.6)])
+def test_a_view_is_drawn_at_most_5_times_a_second_and_less_often_if_it_costs_more(
+    monkeypatch: pytest.MonkeyPatch, cost: float, least: float
+) -> None:
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    screen = Costly(cost)
+    view = live.LiveRun(Idle(), screen)
+    for _ in range(2000):
+        view.tick()
+        clock[0] += 0.01
+    gaps = [b - a for a, b in itertools.pairwise(screen.shown)]
+    assert gaps
+    assert min(gaps) >= least
+
+
+class Idle:
+    """A run of which nothing is heard."""
+
+    name, done = "idle", False
+
+    def events(self, start: int = 0) -> list[Event]:
+        return []
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+def test_the_view_has_its_own_button_where_the_extension_is_heard_while_a_cell_runs(
+    display: Display, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = SimpleNamespace(can_act_while_busy=lambda: True)
+    monkeypatch.setitem(sys.modules, "flyte_jupyter.notebook.comm", heard)
+    run = Played(BEGIN, ends=False)
+    followed = follow(run, interactive=True)
+    button = f'data-flyte-jupyter-cancel="{run.events()[0].data["name"]}"'
+    while button not in display.bundles[-1]["text/html"]:
+        followed.step(0.05)
+    assert "disabled" not in display.bundles[-1]["text/html"]
+    run.abort()
+    followed.thread.join(10)
+    assert button not in display.bundles[-1]["text/html"]
 
 
 def test_an_interrupt_aborts_the_run_and_is_raised_again(

@@ -99,7 +99,8 @@ def test_html_escapes_everything() -> None:
     story("log", text="<script>alert(1)</script>\n", stream="stdout", attempt=1)
     story("prepare", environment="<b>", text="<i>")("note", None, text="<u>")
     shown = html(story.state)
-    assert not re.search(r"<(script|i|u)>", shown)
+    assert not re.search(r"<(i|u)>", shown)
+    assert "<script>alert" not in shown
 
 
 def test_every_phase_has_a_symbol_and_a_word() -> None:
@@ -154,10 +155,10 @@ def test_notes_are_said_once() -> None:
     assert plain(story.state).count("apt is not honoured") == 1
 
 
-def test_a_run_of_many_actions_stays_readable() -> None:
+def test_a_run_of_many_different_actions_stays_readable() -> None:
     story = Story().begin("a0", "ml.train")
     for n in range(1, 500):
-        story.begin(f"a{n}", "ml.fit", "a0")
+        story.begin(f"a{n}", f"ml.fit{n}", "a0")
     assert "… and 440 more actions" in plain(story.state)
     assert len(html(story.state)) < 60_000
 
