@@ -1,13 +1,11 @@
 import itertools
-import sys
 import threading
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
 
 from flyte_jupyter.engine.events import Event
-from flyte_jupyter.notebook import live
+from flyte_jupyter.notebook import comm, live
 from flyte_jupyter.notebook.live import follow, is_interactive, wait
 from flyte_jupyter.notebook.state import RunState
 
@@ -176,8 +174,7 @@ class Idle:
 def test_the_view_has_its_own_button_where_the_extension_is_heard_while_a_cell_runs(
     display: Display, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard = SimpleNamespace(can_act_while_busy=lambda: True)
-    monkeypatch.setitem(sys.modules, "flyte_jupyter.notebook.comm", heard)
+    monkeypatch.setattr(comm, "can_act_while_busy", lambda: True)
     run = Played(BEGIN, ends=False)
     followed = follow(run, interactive=True)
     button = f'data-flyte-jupyter-cancel="{run.events()[0].data["name"]}"'
