@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flyte_jupyter.spec.resources import FIELDS as PARTS
 from flyte_jupyter.spec.settings import Layer, Settings, apply_layer
 
 __all__ = ["EVERY_ACTION", "Resolved", "lay", "reaching"]
@@ -25,15 +26,19 @@ class Resolved:
 
     Args:
         settings: the value of every field.
-        origins: for each field that is set, the layer that had the last word on it:
-            ``environment``, ``task``, ``panel``, ``override`` or ``run``.
+        origins: for each field that is set, and each part of the resources, the layer that had the
+            last word on it: ``environment``, ``task``, ``panel``, ``override`` or ``run``.
     """
 
     settings: Settings
     origins: Mapping[str, str]
 
     def origin(self, field: str) -> str:
-        """Return the layer that had the last word on a field, ``default`` if none spoke."""
+        """Return the layer that had the last word on a field, ``default`` if none spoke.
+
+        Args:
+            field: name of the field, or of a part of the resources (``memory``).
+        """
         return self.origins.get(field, "default")
 
 
@@ -48,12 +53,21 @@ def lay(
         layers: name and fields of each layer, the one that wins last.
     """
     settings = base
-    origins = dict.fromkeys(given, "environment")
+    said = {name: getattr(base, name) for name in given}
+    origins = dict.fromkeys([*said, *_parts(said)], "environment")
     for origin, fields in layers:
         if fields:
             settings = apply_layer(settings, fields)
-            origins.update(dict.fromkeys(fields, origin))
+            origins.update(dict.fromkeys([*fields, *_parts(fields)], origin))
     return Resolved(settings, origins)
+
+
+def _parts(fields: Layer) -> list[str]:
+    """Return the parts of the resources that a layer speaks of; who clears them speaks of all."""
+    if "resources" not in fields:
+        return []
+    resources = fields["resources"]
+    return [name for name in PARTS if resources is None or getattr(resources, name) is not None]
 
 
 def reaching(fields: Mapping[str, Any] | None, *, root: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from flyte_jupyter import catalog
 from flyte_jupyter.capsule.explain import Explanation, explain
+from flyte_jupyter.catalog.resolve import Resolved
 from flyte_jupyter.deployment.shipping import need_of as need_of_python
 from flyte_jupyter.engine.admission import Admission
 from flyte_jupyter.engine.plans import need_of
@@ -58,9 +59,7 @@ def explain_task(
             inputs = [f"{', '.join(given)}: {readable_bytes(packed.size)}"]
         except FlyteError as error:
             errors.append(error)
-    settings = [
-        f"{name} = {text}  ({resolved.origin(name)})" for name, text in resolved.settings.rows()
-    ]
+    settings = [_said(resolved, name, text) for name, text in resolved.settings.rows()]
     try:
         # whoever admits is met by this, and can say more of itself then
         errors += [_refusal(place, task, resolved.settings)]
@@ -82,6 +81,16 @@ def explain_task(
         sections=(*sections, *_declared(manifest)),
         manifest=manifest,
     )
+
+
+def _said(resolved: Resolved, name: str, text: str) -> str:
+    """Return a setting with who said so; parts of the resources have each their own."""
+    resources = resolved.settings.resources
+    parts = resources.rows() if name == "resources" and resources is not None else []
+    origins = {resolved.origin(part) for part, _ in parts} or {resolved.origin(name)}
+    if len(origins) == 1:
+        return f"{name} = {text}  ({origins.pop()})"
+    return f"{name} = " + ", ".join(f"{p} {amount} ({resolved.origin(p)})" for p, amount in parts)
 
 
 def _missing(task: Task) -> Iterator[FlyteError]:

@@ -160,6 +160,11 @@ FIELDS: tuple[Field, ...] = (
         texts.variables, texts.take_variables, help="One a line: NAME=value.",
     ),
     Field(
+        "secrets", "Secrets", IMAGE, Kind.LINES, "secrets",
+        texts.secrets, texts.take_secrets,
+        help="Names of secrets, one a line; their values are never shown.",
+    ),
+    Field(
         "target", "Target", PLACE, Kind.CHOICE, "target",
         texts.word("target"), texts.take_word("target"),
         help="Where its calls run, where the run itself names no target.", empty="the session's",
@@ -183,6 +188,12 @@ FIELDS: tuple[Field, ...] = (
         "service_account", "Service account", PLACE, Kind.TEXT, "service_account",
         texts.word("service_account"), texts.take_word("service_account"),
         help="Account that its pods run under on a cluster.", empty="the default",
+    ),
+    Field(
+        "pod_template", "Pod template", PLACE, Kind.TEXT, "pod_template",
+        texts.pod_template, texts.take_pod_template,
+        help="Name of a pod template of the cluster; one of your own is written in code.",
+        empty="none",
     ),
     Field(
         "reusable", "Kept workers", ATTEMPTS, Kind.TEXT, "reusable",
@@ -215,6 +226,12 @@ FIELDS: tuple[Field, ...] = (
         texts.cache, texts.take_cache,
         help="Whether a result may be taken from an earlier, equal call.",
         choices=("", "auto", "override", "disable"), empty="disable",
+    ),
+    Field(
+        "max_inline_io_bytes", "Inline at most", ATTEMPTS, Kind.TEXT, "max_inline_io_bytes",
+        texts.inline_size, texts.take_inline_size,
+        help="How much all inputs, or all outputs, may hold beside files and arrays: 10Mi.",
+        empty="10Mi",
     ),
 )  # fmt: skip
 

@@ -272,6 +272,17 @@ def take_variables(text: str, now: Settings) -> Taken:
     return {"env_vars": wanted}
 
 
+def secrets(settings: Settings) -> str:
+    """Show the names of secrets, one a line; never their values."""
+    return "\n".join(secret.key for secret in settings.secrets or ())
+
+
+def take_secrets(text: str, now: Settings) -> Taken:
+    """Take names of secrets; those that are there stay as they are."""
+    known = {secret.key: secret for secret in now.secrets or ()}
+    return {"secrets": [known.get(name, name) for name in _words(text)] or None}
+
+
 # Words and policies
 
 
@@ -283,6 +294,29 @@ def word(name: str) -> Show:
 def take_word(name: str) -> Take:
     """Return what takes such a text."""
     return lambda text, _: {name: text or None}
+
+
+def pod_template(settings: Settings) -> str:
+    """Show the name of a template of the cluster, or that there is one of its own."""
+    template = settings.pod_template
+    return str(template) if template is not None else ""
+
+
+def take_pod_template(text: str, now: Settings) -> Taken:
+    """Take the name of a template of the cluster; one of its own is written in code."""
+    return {"pod_template": now.pod_template if text == pod_template(now) else text or None}
+
+
+def inline_size(settings: Settings) -> str:
+    """Show how much of inputs and outputs may be inline."""
+    size = settings.max_inline_io_bytes
+    return "" if size is None else format_bytes(size)
+
+
+def take_inline_size(text: str, now: Settings) -> Taken:
+    """Take a size with its unit."""
+    kept = now.max_inline_io_bytes if text == inline_size(now) else text or None
+    return {"max_inline_io_bytes": kept}
 
 
 def flag(name: str) -> Show:

@@ -80,7 +80,7 @@ def test_what_is_changed_in_the_panel_is_what_the_next_run_has(
     notebook.page.get_by_text("['0', 'fast']").wait_for()
     notebook.idle()
     explained = notebook.output(4).inner_text()
-    assert "resources = cpu 1, memory 1Gi, gpu T4:1  (panel)" in explained
+    assert "resources = cpu 1 (environment), memory 1Gi (panel), gpu T4:1 (panel)" in explained
 
 
 def test_a_proposal_is_taken_and_written_into_the_cell(open_notebook: Callable[..., Any]) -> None:

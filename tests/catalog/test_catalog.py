@@ -219,3 +219,14 @@ def test_an_override_is_told_while_a_cell_is_held(catalog: Catalog, visits: Visi
     visits.hold(visits.begin("cell"))
     catalog.set_override("ml", cpu=2)
     assert told == [Change(overrides=frozenset({"ml"}))]
+
+
+def test_each_part_of_the_resources_has_an_origin_of_its_own(catalog: Catalog) -> None:
+    environment = flyte.TaskEnvironment("ml", resources=flyte.Resources(cpu=1, memory="1Gi"))
+    task = environment.task(work, resources=flyte.Resources(disk="1Gi"))
+    catalog.set_override("ml.work", memory="2Gi")
+    resolved = catalog.resolve(task, layer({"shm": "1Gi"}, "run"))
+    parts = ("cpu", "disk", "memory", "shm", "gpu", "resources")
+    assert [resolved.origin(part) for part in parts] == [
+        "environment", "task", "panel", "run", "default", "run"
+    ]  # fmt: skip

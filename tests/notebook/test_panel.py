@@ -14,7 +14,7 @@ import flyte_jupyter as flyte
 from flyte_jupyter.cli import main
 from flyte_jupyter.notebook.panel import open_panel
 from flyte_jupyter.notebook.panel.view import View
-from flyte_jupyter.notebook.panel.writing import rewritten
+from flyte_jupyter.notebook.panel.writing import rewritten, why_not
 from flyte_jupyter.steering.levels import Level
 from flyte_jupyter.steering.sizing import sizing_of
 from flyte_jupyter.steering.usage import Use
@@ -299,6 +299,56 @@ def test_a_panel_is_opened_by_any_name(declared: Any, shell: Any) -> None:
 
 def test_without_an_environment_there_is_nothing_to_show(cell: Any, shell: Any) -> None:
     assert "Begin a cell with %%flyte_env NAME" in str(cell("%flyte_panel").error)
+
+
+def test_the_cell_is_rewritten_when_it_is_run_again(
+    cell: Any, shell: Any, session_catalog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        shell, "set_next_input", lambda text, replace=False: written.append((text, replace))
+    )
+    monkeypatch.setenv("FLYTE_JUPYTER_INTERACTIVE", "1")
+    size = "{memory}"
+    source = f"# costly\n%%flyte_env sci --memory {size} \\\n  --cpu 2\ndef train(): ..."
+    cell("memory = '4Gi'")
+    assert cell(source).success
+    view = View(session_catalog, Level("sci"), shell, ask=lambda do: do())
+    _, write = view.code.buttons
+    assert write.disabled
+    front_end_gives(view.rows["cpu"].control, "1")
+    write.click()
+    view.reset_all.click()  # so there is nothing to write any more
+    front_end_gives(view.rows["cpu"].control, "500m")
+    assert cell(source).success
+    assert written == []
+    write.click()
+    assert "cannot write to a cell that is not run" in view.message.value
+    assert not cell(source + "\nraise ValueError").success
+    assert written == []
+    ran = cell(source)
+    assert "overrides of sci stand in its first line now" in ran.stdout
+    assert written == [
+        ("# costly\n%%flyte_env sci --memory {memory} --cpu 500m\ndef train(): ...", True)
+    ]
+    assert not session_catalog.overrides
+    assert session_catalog.find_environment("sci").resources == flyte.Resources(
+        cpu="500m", memory="4Gi"
+    )
+    assert "The cell of sci says it now." in view.message.value
+    assert cell(source).success
+    assert len(written) == 1
+    view.close()
+
+
+def test_what_is_declared_in_python_is_copied_not_written(
+    cell: Any, shell: Any, session_catalog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYTE_JUPYTER_INTERACTIVE", "1")
+    assert cell("import flyte\nplain = flyte.TaskEnvironment('plain')").success
+    session_catalog.set_override("plain", cpu=1)
+    why = why_not(session_catalog, Level("plain"), shell)
+    assert why == "plain is declared in Python, not by %%flyte_env; copy the code."
 
 
 REWRITTEN = (

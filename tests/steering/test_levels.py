@@ -48,6 +48,9 @@ TAKEN = (
     ("retries", "3", {"retries": 3}, {}),
     ("timeout", "1h30m", {"timeout": 5400}, {}),
     ("cache", "auto", {"cache": "auto"}, {}),
+    ("secrets", "KEY\nother", {"secrets": ["KEY", "other"]}, {}),
+    ("pod_template", "gpu-pod", {"pod_template": "gpu-pod"}, {}),
+    ("max_inline_io_bytes", "20Mi", {"max_inline_io_bytes": "20Mi"}, {}),
     ("image", "3.12", {"image": DEBIAN("3.12").with_pip_packages("pandas")}, {}),
     ("packages", "numpy\na==2", {"image": DEBIAN().with_pip_packages("numpy", "a==2")}, {}),
     (
@@ -83,6 +86,8 @@ def test_every_shown_text_is_taken_and_changes_nothing(
         ),
         env_vars={"A": "x=y"}, cache=flyte.Cache(salt="a"), interruptible=False, network=True,
         reusable=flyte.ReusePolicy((1, 3), 90), queue="q", target="local", service_account="me",
+        secrets=[flyte.Secret("key", as_env_var="TOKEN")], max_inline_io_bytes=1001,
+        pod_template=flyte.PodTemplate(labels={"a": "b"}),
     )  # fmt: skip
     before = settings_at(catalog, ml)
     give(catalog, ml, row, state(catalog, ml, row).text)

@@ -47,9 +47,7 @@ class CodeBox:
     def show(self, level: Level) -> None:
         """Show the lines of a level, if they are asked for."""
         self._level = level
-        if self._awaited and self._awaited not in armed:
-            self._say(f"The cell of {self._awaited} says it now.")
-            self._awaited = ""
+        self._follow()
         why = why_not(self._catalog, level, self._shell)
         self._write.disabled = bool(why)
         self._write.tooltip = why or (
@@ -59,6 +57,17 @@ class CodeBox:
         if self._copy.value:
             self.python.value = python_lines(self._catalog, level)
             self.magic.value = magic_line(self._catalog, level)
+
+    def _follow(self) -> None:
+        """Say when the cell has been written, and wait no more when there is nothing to write."""
+        if not self._awaited:
+            return
+        if self._awaited not in armed:
+            self._say(f"The cell of {self._awaited} says it now.")
+        elif self._catalog.overrides.get(self._awaited):
+            return
+        armed.discard(self._awaited)
+        self._awaited = ""
 
     def _fold(self, _: Any) -> None:
         self.box.layout.display = "" if self._copy.value else "none"
