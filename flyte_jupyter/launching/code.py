@@ -133,7 +133,7 @@ def _flyte(call: Call) -> str:
 
 def _task(call: Call) -> str:
     """Return the variable that holds the task here, empty without one."""
-    bound = {name: value for name, value in call.notebook.items() if isinstance(value, Task)}
+    bound = {name: value for name, value in list(call.notebook.items()) if isinstance(value, Task)}
     for name, value in bound.items():
         if value is call.task and not name.startswith("_"):
             return name

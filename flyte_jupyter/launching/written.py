@@ -65,7 +65,7 @@ class Writer:
         name, module = str(thing.__qualname__), str(thing.__module__)
         if module == "builtins" or self._notebook.get(name) is thing:
             return name
-        for bound, value in self._notebook.items():
+        for bound, value in list(self._notebook.items()):
             if value is thing and not bound.startswith("_"):
                 return bound
         if self._notebook.get(module) is sys.modules.get(module, self):
@@ -115,7 +115,7 @@ class Writer:
             return self.call(self.name(kind), said)
         if isinstance(value, tuple) and hasattr(value, "_asdict"):
             return self.call(self.name(kind), value._asdict())
-        for name, bound in self._notebook.items():
+        for name, bound in list(self._notebook.items()):
             if bound is value and not name.startswith("_"):
                 return name
         raise Unwritable(kind.__qualname__)

@@ -411,8 +411,12 @@ def test_another_kernel_opens_a_recorded_run(tmp_path: Path) -> None:
 
 def test_a_front_end_of_a_kernel_fills_a_form_in(another_kernel: Kernel) -> None:
     kernel = another_kernel
-    kernel.run(DECLARE)
-    shown = kernel.run("form = %flyte_launch scale\nform", watched=True).of("display_data")
+    declared = kernel.run(DECLARE)
+    assert declared.status == "ok", declared.error
+    answer = kernel.run("form = %flyte_launch scale\nform", watched=True)
+    assert answer.status == "ok", answer.error
+    shown = answer.of("display_data")
+    assert shown, answer.stderr
     assert "application/vnd.jupyter.widget-view+json" in shown[-1]["data"]
     told = kernel.run(
         "row = form.view.rows[0]\n"
