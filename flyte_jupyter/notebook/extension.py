@@ -16,6 +16,7 @@ from flyte_jupyter.catalog import visits
 from flyte_jupyter.notebook import comm
 from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
 from flyte_jupyter.notebook.cells import Cells
+from flyte_jupyter.notebook.graphviz import GRAPH, graphviz_bundle
 from flyte_jupyter.notebook.magics import FlyteMagics
 from flyte_jupyter.notebook.matching import matcher_for
 from flyte_jupyter.notebook.transform import flyte_cells
@@ -96,6 +97,8 @@ class Extension:
         formatter.for_type_by_name(*RUN, self._run_as_html)
         formatter.for_type_by_name(*DEPLOYMENT, self._deployment_as_html)
         formatter.for_type_by_name(*ENVIRONMENT, self._environment_as_html)
+        bundles = shell.display_formatter.mimebundle_formatter
+        bundles.for_type_by_name(*GRAPH, graphviz_bundle)
         self._stop_numbering = number_cells_by(self._number_of)
         comm.register(shell)
         _say_what_is_missing(shell)
@@ -126,6 +129,7 @@ class Extension:
             shell.Completer.custom_matchers.remove(self._matcher)
         for name in (RUN, DEPLOYMENT, ENVIRONMENT):
             shell.display_formatter.formatters["text/html"].pop(".".join(name), None)
+        shell.display_formatter.mimebundle_formatter.pop(".".join(GRAPH), None)
         if self._alias is not None:
             self._alias.remove()
 
