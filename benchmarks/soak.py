@@ -36,6 +36,7 @@ class Load:
     """Calls of three kinds, made by threads that stop when told."""
 
     over: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
     calls: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -49,7 +50,9 @@ class Load:
     def _again(self, work) -> None:
         while not self.over.is_set():
             try:
-                self.calls += work()
+                made = work()
+                with self.lock:
+                    self.calls += made
             except Exception as error:
                 self.failed.append(f"{type(error).__name__}: {error}")
 

@@ -68,7 +68,9 @@ def init(
             engine of this machine and pushed to ``registry`` (``"ghcr.io/you"``), which the secret
             ``registry_secret`` of the cluster opens for pods; without a registry it is loaded into
             clusters of kind, k3d and minikube, or by the socket ``containerd`` (a path) into a node
-            that is this machine.
+            that is this machine. Both have ``lease``, for how long work on a cluster, or on an
+            engine of another machine, goes on when its kernel is away: seconds or a timedelta,
+            ten minutes where nothing is said.
 
     Raises:
         TargetError: there is no such target, or it has no such option.

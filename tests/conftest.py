@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .clusters import core, fresh_namespace, node, place  # noqa: F401
+from .sharing import ByFile, take_a_cluster
 
 if TYPE_CHECKING:
     from flyte_jupyter.daemon import Daemon
@@ -29,6 +30,13 @@ LARGE = 1 << 14
 PAGE = 1 << 12
 
 _cells = count(1)
+
+take_a_cluster()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Share the tests out file by file."""
+    return ByFile(config, log)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

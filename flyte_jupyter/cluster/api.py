@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from flyte_jupyter.cluster.connect import Access, Cluster
 from flyte_jupyter.errors import TargetError
 
-__all__ = ["Api", "ApiError", "Unanswered", "Watch"]
+__all__ = ["Api", "ApiError", "Body", "Unanswered", "Watch"]
+
+Body = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 SECONDS = 30.0
 CONNECT = 10.0
@@ -76,7 +78,7 @@ class Api:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: Body = None,
         **query: str,
     ) -> dict[str, Any]:
         """Return what the cluster answers.
@@ -84,7 +86,7 @@ class Api:
         Args:
             method: of HTTP.
             path: of the API, such as ``/api/v1/nodes``.
-            body: what is sent.
+            body: what is sent; to change something, its new fields or a list of operations.
             **query: parameters of the path.
 
         Raises:
@@ -130,7 +132,7 @@ class Api:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None,
+        body: Body,
         query: Mapping[str, str],
         *,
         preload: bool = False,
@@ -139,9 +141,7 @@ class Api:
 
         headers = {"Accept": "application/json, */*"}
         if body is not None:
-            headers["Content-Type"] = (
-                "application/merge-patch+json" if method == "PATCH" else "application/json"
-            )
+            headers["Content-Type"] = _kind(method, body)
         url = self._cluster.url + path + (f"?{urlencode(query)}" if query else "")
         given: dict[str, Any] = {"preload_content": preload}
         if body is not None:
@@ -218,6 +218,13 @@ class Watch:
         with contextlib.suppress(Exception):
             self._answer.shutdown()
         self._held.close()
+
+
+def _kind(method: str, body: Body) -> str:
+    if method != "PATCH":
+        return "application/json"
+    fields = isinstance(body, Mapping)
+    return "application/merge-patch+json" if fields else "application/json-patch+json"
 
 
 def _pool(cluster: Cluster, access: Access) -> Any:

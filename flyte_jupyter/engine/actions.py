@@ -29,7 +29,7 @@ from flyte_jupyter.errors import (
 )
 from flyte_jupyter.spec import Settings
 from flyte_jupyter.spec.settings import apply_layer, from_plain
-from flyte_jupyter.targets.protocol import Honour, Inventory, Target
+from flyte_jupyter.targets.protocol import Honour, Inventory, Lender, Target
 from flyte_jupyter.wire.exchange import Packed
 from flyte_jupyter.wire.frames import Frame, Kind, dump_json
 from flyte_jupyter.wire.inputs import check_size
@@ -356,11 +356,13 @@ class Conductor:
         claim: Claim | None = parent.claim
         if claim is not None and self._admission is not None:
             self._admission.awaits(claim)
+        _lend(hand)
 
         def answered(outcome: Outcome) -> None:
             hand.children.pop(frame.call, None)
             if claim is not None and self._admission is not None:
                 self._admission.resumes(claim)
+            _lend(hand)
             self._answer(hand, frame.call, outcome, attempt.offered)
 
         child.on_done = answered
@@ -396,6 +398,12 @@ class Conductor:
     def tidy(self) -> None:
         """Give back what workers have lent and nobody here needs any more."""
         self._pool.tidy()
+
+
+def _lend(hand: Hand) -> None:
+    """Tell a worker whether all that it does is to wait for what its one task has called."""
+    if isinstance(hand.worker, Lender):
+        hand.worker.awaits(len(hand.calls) == 1 and bool(hand.children))
 
 
 def _failed(error: BaseException) -> Outcome:

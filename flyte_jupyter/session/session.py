@@ -6,12 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.errors import TargetError
 from flyte_jupyter.spec.naming import did_you_mean
+from flyte_jupyter.spec.policies import span
 
 if TYPE_CHECKING:
     from flyte_jupyter.engine.engine import Engine
@@ -36,6 +38,9 @@ __all__ = [
 
 OVERSIZE = ("refuse", "clamp")
 VARIABLE = "FLYTE_JUPYTER_TARGET"
+LEASE = "lease"
+# the kernel says every minute that it is there
+SHORTEST_LEASE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +102,18 @@ def _kubernetes(options: Mapping[str, Any]) -> Target:
 
 TARGETS: dict[str, TargetRow] = {
     "local": TargetRow(_local),
-    "docker": TargetRow(_docker, ("host", "context"), ("host", "context")),
+    "docker": TargetRow(_docker, ("host", "context", "lease"), ("host", "context")),
     "kubernetes": TargetRow(
         _kubernetes,
-        ("context", "namespace", "kubeconfig", "registry", "registry_secret", "containerd"),
+        (
+            "context",
+            "namespace",
+            "kubeconfig",
+            "registry",
+            "registry_secret",
+            "containerd",
+            "lease",
+        ),
     ),
 }
 
@@ -197,14 +210,27 @@ def check_options(target: str, options: Mapping[str, Any]) -> dict[str, Any]:
             raise TargetError(
                 f"The target {target!r} has no option {name!r}{_other_option(name, known)}"
             )
-        if value is not None and (not isinstance(value, str) or not value.strip()):
+        if name != LEASE and value is not None and not (isinstance(value, str) and value.strip()):
             raise TargetError(f"{name}={value!r} is no name; give a string.")
     given = {name: value for name, value in options.items() if value is not None}
+    if LEASE in given:
+        given[LEASE] = _lease(given[LEASE])
     said = [name for name in given if name in row.either]
     if len(said) > 1:
         both = " and ".join(f"{name}=" for name in said)
         raise TargetError(f"{both} both say where {target} is; give one.")
     return given
+
+
+def _lease(value: Any) -> float:
+    """Return a lease in seconds."""
+    given = span(LEASE, value)
+    if given is None or given < SHORTEST_LEASE:
+        raise TargetError(
+            f"lease={value!r} is too short: a kernel that lives may be silent for as long.",
+            remedy=f"Give {SHORTEST_LEASE.total_seconds():g} seconds or more, or a timedelta.",
+        )
+    return given.total_seconds()
 
 
 def _other_option(name: str, known: tuple[str, ...]) -> str:

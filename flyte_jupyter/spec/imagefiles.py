@@ -65,7 +65,7 @@ def read_text(field: str, file: Any) -> tuple[str, str]:
         with open(path, encoding="utf-8") as stream:
             return path, stream.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{field}={shown(path)} cannot be read: {error}.") from None
+        raise SpecError(f"{field}={str(path)!r} cannot be read: {error}.") from None
 
 
 def read_script(script: Any, version: Any) -> layers.UvScript:
@@ -170,11 +170,11 @@ def _existing(field: str, value: Any, folder: bool) -> str:
         return path
     wanted, other = ("folder", "file") if folder else ("file", "folder")
     if os.path.exists(path):
-        raise SpecError(f"{field}={shown(str(value))} is a {other}; give a {wanted}.")
+        raise SpecError(f"{field}={str(value)!r} is a {other}; give a {wanted}.")
     beside, name = os.path.split(path)
     found = closest(name, os.listdir(beside)) if os.path.isdir(beside) else None
     near = f"; did you mean {os.path.join(os.path.dirname(str(value)), found)!r}?" if found else "."
-    raise SpecError(f"{field}={shown(str(value))}: there is no such {wanted} in {beside!r}{near}")
+    raise SpecError(f"{field}={str(value)!r}: there is no such {wanted} in {beside!r}{near}")
 
 
 def _read(read: Any, path: str) -> str:

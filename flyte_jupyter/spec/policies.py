@@ -9,7 +9,7 @@ from typing import Any, Iterable
 from flyte_jupyter.errors import SpecError, SpecTypeError
 from flyte_jupyter.spec.naming import check_text, did_you_mean, kind, listing, shown
 
-__all__ = ["Backoff", "Cache", "RetryStrategy", "ReusePolicy", "Timeout"]
+__all__ = ["Backoff", "Cache", "RetryStrategy", "ReusePolicy", "Timeout", "span"]
 
 _BEHAVIORS = ("auto", "override", "disable")
 _SWITCHES = {
@@ -78,7 +78,7 @@ class Cache(_Shown):
                 "code that a task uses; put what else must count into salt=."
             )
         _set(self, "policies", None)
-        _set(self, "max_age", _span("max_age", self.max_age))
+        _set(self, "max_age", span("max_age", self.max_age))
 
     @classmethod
     def of(cls, value: Any) -> Cache | None:
@@ -112,11 +112,11 @@ class Backoff(_Shown):
     cap: timedelta | None = None
 
     def __post_init__(self) -> None:
-        base = _span("base", self.base)
+        base = span("base", self.base)
         if base is None:
             raise SpecError("base=0 is no wait; leave the backoff out to repeat at once.")
         _set(self, "base", base)
-        _set(self, "cap", _span("cap", self.cap))
+        _set(self, "cap", span("cap", self.cap))
         if isinstance(self.factor, bool) or not isinstance(self.factor, (int, float)):
             raise SpecTypeError(
                 f"factor={shown(self.factor)} is {kind(self.factor)}; give a number."
@@ -193,7 +193,7 @@ class Timeout(_Shown):
 
     def __post_init__(self) -> None:
         for name in ("max_runtime", "max_queued_time", "deadline"):
-            _set(self, name, _span(name, getattr(self, name)))
+            _set(self, name, span(name, getattr(self, name)))
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -206,8 +206,8 @@ class Timeout(_Shown):
         """
         if value is None or isinstance(value, Timeout):
             return value or None
-        span = _span("timeout", value)
-        return cls(span) if span else None
+        most = span("timeout", value)
+        return cls(most) if most else None
 
 
 @dataclass(frozen=True, init=False)
@@ -245,13 +245,13 @@ class ReusePolicy(_Shown):
         _whole("concurrency", concurrency, 1)
         _set(self, "concurrency", concurrency)
         for name, value in (("idle_ttl", idle_ttl), ("scaledown_ttl", scaledown_ttl)):
-            span = _span(name, value)
-            if span is not None and span < timedelta(seconds=30):
+            given = span(name, value)
+            if given is not None and given < timedelta(seconds=30):
                 raise SpecError(
-                    f"{name}={_brief(span)} is shorter than 30 s; give at least 30, "
+                    f"{name}={_brief(given)} is shorter than 30 s; give at least 30, "
                     "or None for the default."
                 )
-            _set(self, name, span or timedelta(seconds=30))
+            _set(self, name, given or timedelta(seconds=30))
         if scope not in ("global", "run"):
             raise SpecError(
                 f"scope={shown(scope)} is no scope"
@@ -351,8 +351,17 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
     return items
 
 
-def _span(name: str, value: Any) -> timedelta | None:
-    """Return a time as a timedelta; None and 0 are no time at all."""
+def span(name: str, value: Any) -> timedelta | None:
+    """Return a time as a timedelta; None and 0 are no time at all.
+
+    Args:
+        name: of the field.
+        value: seconds or a timedelta.
+
+    Raises:
+        SpecTypeError: it is neither.
+        SpecError: it is negative, or longer than can be told.
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):

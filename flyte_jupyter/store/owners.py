@@ -12,7 +12,10 @@ import os
 import socket
 import sys
 
-__all__ = ["is_alive", "owner", "process_of"]
+__all__ = ["REMOTE_LEASE", "is_alive", "owner", "process_of"]
+
+#: Seconds that work elsewhere goes on without its kernel: a laptop that sleeps is not dead.
+REMOTE_LEASE = 600.0
 
 
 def owner() -> str:

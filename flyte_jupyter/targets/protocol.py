@@ -29,6 +29,7 @@ __all__ = [
     "Inheritance",
     "Inventory",
     "Leftover",
+    "Lender",
     "Prepared",
     "StartRequest",
     "Target",
@@ -174,6 +175,14 @@ class Worker(Protocol):
 
     def kill(self) -> None:
         """End the worker and all that it started, at once."""
+
+
+@runtime_checkable
+class Lender(Protocol):
+    """A worker that holds processors which others may have while it waits."""
+
+    def awaits(self, calls: bool) -> None:
+        """Take note of whether its task does nothing but wait for what it has called."""
 
 
 class Inheritance(Protocol):

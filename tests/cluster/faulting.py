@@ -43,9 +43,11 @@ TASKS = """
 # A kernel that is killed, in a cluster that waits for it for a few seconds.
 KERNEL = """
     import time
+    from datetime import timedelta
+    from flyte_jupyter.session import session
     from flyte_jupyter.targets.kubernetes import manifest
 
-    manifest.PATIENCE = {patience}
+    session.SHORTEST_LEASE = timedelta(0)
     manifest.LEFT = 1
 
     @env.task
@@ -54,7 +56,7 @@ KERNEL = """
         time.sleep(600)
 
     if __name__ == "__main__":
-        flyte.init(target="kubernetes", namespace="{namespace}")
+        flyte.init(target="kubernetes", namespace="{namespace}", lease={patience})
         run = flyte.run(sleeps)
         run.subscribe(lambda event: event.kind == "log" and print("begun", flush=True))
         run.wait()
@@ -63,10 +65,12 @@ KERNEL = """
 # A kernel that is stopped, in a cluster that waits for it for a few seconds.
 SLEEPER = """
     import time
+    from datetime import timedelta
+    from flyte_jupyter.session import session
     from flyte_jupyter.targets.kubernetes import link, manifest
 
     link.PULSE_SECONDS = 1.0
-    manifest.PATIENCE = {patience}
+    session.SHORTEST_LEASE = timedelta(0)
     manifest.LEFT = 1
 
     @env.task
@@ -77,7 +81,7 @@ SLEEPER = """
         return number
 
     if __name__ == "__main__":
-        flyte.init(target="kubernetes", namespace="{namespace}")
+        flyte.init(target="kubernetes", namespace="{namespace}", lease={patience})
         run = flyte.run(counts)
         begun = lambda event: event.kind == "log" and event.data["text"].startswith("line 0")
         run.subscribe(lambda event: begun(event) and print("begun", flush=True))

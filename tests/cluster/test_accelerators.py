@@ -16,8 +16,6 @@ from flyte_jupyter.targets.protocol import Inventory
 
 from .conftest import Account
 
-pytestmark = pytest.mark.long
-
 TASKS = """
     @env.task
     def where() -> str:

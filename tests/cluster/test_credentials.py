@@ -30,8 +30,6 @@ from flyte_jupyter.targets.kubernetes import rbac
 
 from .conftest import Account, until
 
-pytestmark = pytest.mark.long
-
 TASKS = """
     @env.task
     def fine() -> int:

@@ -13,8 +13,6 @@ from flyte_jupyter.targets.kubernetes import manifest
 from .conftest import IMAGE, until
 from .faulting import TASKS, begun, pod_of, said_of
 
-pytestmark = pytest.mark.long
-
 
 def test_what_was_evicted_runs_again(book: Callable[[str], Any], core: Any, namespace: str) -> None:
     there = book(TASKS)

@@ -13,6 +13,7 @@ import yaml
 import flyte_jupyter as flyte
 from flyte_jupyter import catalog
 from flyte_jupyter.deployment.result import State
+from flyte_jupyter.session import session
 from flyte_jupyter.spec.pod import PodTemplate
 
 Book = Callable[[str], Any]
@@ -66,8 +67,10 @@ def as_sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_the_pod_that_is_explained_is_the_pod_that_is_sent(
     book: Book, as_sent: list[dict[str, Any]]
 ) -> None:
+    flyte.init(target="kubernetes", lease=1234, **session.config().options["kubernetes"])
     there = book(SETTINGS)
     page = flyte.explain(there.where, target="kubernetes")
+    assert "1234" in page.manifest["spec"]["containers"][0]["command"]
     name = flyte.run(there.where).result()
     (sent,) = [one for one in as_sent if one["metadata"]["name"] == name]
     holes = list(fits(page.manifest, sent))

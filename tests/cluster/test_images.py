@@ -24,8 +24,6 @@ from flyte_jupyter.images.stack import python_image
 
 from .conftest import HOW, IMAGE, until
 
-pytestmark = pytest.mark.long
-
 USER, PASSWORD = "someone", "open sesame"
 # of that password, as htpasswd -B writes it
 LOCK = "someone:$2b$05$FOypQgaOIQ7fbc6aQ6.uNOsFIqsx70DmWT4O/3LPwYJC7fhAVmZJq"

@@ -16,8 +16,6 @@ from flyte_jupyter.targets.kubernetes import KubernetesTarget, rbac, rights
 
 from .conftest import Account, manifest, until
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(flyte.__file__).parent.parent
 IMAGE = "python:{}.{}-slim"
 PROGRAM = """\

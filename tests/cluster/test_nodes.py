@@ -12,8 +12,6 @@ import flyte_jupyter as flyte
 from .conftest import until
 from .faulting import TASKS, begun, pod_of, pull_the_cable, ready, said_of
 
-pytestmark = pytest.mark.long
-
 
 @pytest.fixture
 def kubelet(order: Callable[..., None], core: Any) -> Iterator[Callable[[str], None]]:

@@ -17,8 +17,6 @@ from flyte_jupyter.errors import NotFoundError, TargetError
 
 from .conftest import IMAGE, manifest, until
 
-pytestmark = pytest.mark.long
-
 Book = Callable[[str], Any]
 Seen = Callable[[str], dict[str, Any]]
 

@@ -7,8 +7,6 @@ import pytest
 from flyte_jupyter.cluster.proxy import find_proxy
 from flyte_jupyter.errors import TargetError
 
-pytestmark = pytest.mark.long
-
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:

@@ -17,8 +17,6 @@ from flyte_jupyter.targets.kubernetes import rbac, rights
 
 from .conftest import Account, until
 
-pytestmark = pytest.mark.long
-
 TASKS = """
     own = flyte.TaskEnvironment("own", image="python:3.9-slim")
 

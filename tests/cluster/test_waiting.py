@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,8 +14,6 @@ from flyte_jupyter.targets.kubernetes import trouble
 
 from .conftest import until
 from .faulting import TASKS, said_of, with_token
-
-pytestmark = pytest.mark.long
 
 KINDS = ["pods", "pods/log", "pods/portforward", "jobs", "secrets"]
 
@@ -59,6 +58,45 @@ def test_that_no_node_has_such_an_accelerator_is_said(book: Callable[[str], Any]
     there = book(TASKS)
     run = flyte.run(there.fine.override(resources=flyte.Resources(gpu="A100:3")))
     hears(run, "no node offers 3 × A100", "no node has an accelerator")
+    run.abort()
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("TriggeredScaleUp", "waits for a node that the cluster adds"),
+        ("NotTriggerScaleUp", "waits for a node, and the cluster adds none"),
+    ],
+)
+def test_what_an_autoscaler_says_of_a_pod_is_told(
+    reason: str, words: str, book: Callable[[str], Any], core: Any, namespace: str
+) -> None:
+    there = book(TASKS)
+    run = flyte.run(there.fine.override(resources=flyte.Resources(cpu=900)))
+    hears(run, "none has 900 cpu free")
+    workers = core.list_namespaced_pod(namespace, label_selector="flyte-jupyter/kind=worker")
+    (pod,) = [one for one in workers.items if one.spec.containers[0].resources.requests]
+    now = datetime.now(UTC).isoformat()
+    # as the autoscaler of a cluster does it, which this one need not have
+    told = {
+        "metadata": {"generateName": "scaler-"},
+        "involvedObject": {
+            "kind": "Pod",
+            "apiVersion": "v1",
+            "name": pod.metadata.name,
+            "namespace": namespace,
+            "uid": pod.metadata.uid,
+        },
+        "reason": reason,
+        "message": "pool of nodes: 1->2 (max: 5)",
+        "source": {"component": "cluster-autoscaler"},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "type": "Normal",
+        "count": 1,
+    }
+    core.create_namespaced_event(namespace, told)
+    hears(run, words, "1->2 (max: 5)")
     run.abort()
 
 

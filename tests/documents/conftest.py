@@ -43,10 +43,7 @@ def documents() -> dict[str, Document]:
     return read_folder(Path(folder))
 
 
-ON_CLUSTER = pytest.param("kubernetes", marks=pytest.mark.long)
-
-
-@pytest.fixture(scope="module", params=("local", "docker", ON_CLUSTER))
+@pytest.fixture(scope="module", params=("local", "docker", "kubernetes"))
 def target(request: pytest.FixtureRequest) -> Iterator[str]:
     """The target that a kernel takes where a document names none: each in turn."""
     if request.param == "local":

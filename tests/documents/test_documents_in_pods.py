@@ -13,7 +13,6 @@ from tests.clusters import Place, until
 
 each = pytest.mark.parametrize("played", ACCOUNTS, indirect=True, ids=lambda a: a.name)
 on_kubernetes = pytest.mark.parametrize("target", ["kubernetes"], indirect=True, scope="module")
-pytestmark = pytest.mark.long
 
 # Eight processors are not in every node; accelerators are, once a node is said to have them.
 WHERE = """

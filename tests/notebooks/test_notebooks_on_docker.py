@@ -51,7 +51,17 @@ def test_a_notebook_gives_the_same_on_docker(
     nbformat.write(notebook, copy)
     settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "--timeout=280"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings, str(copy)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n0",
+            "-p",
+            "no:cacheprovider",
+            *settings,
+            str(copy),
+        ],
         cwd=ROOT,
         env={**os.environ, "FLYTE_JUPYTER_TARGET": "docker"},
         capture_output=True,

@@ -14,12 +14,15 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.clusters import Place, until
+from tests.clusters import Place
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # all cells of a notebook may take so many seconds, and this is no test of how fast they are
 LIMIT = 600
+# What the target is and makes of an environment is told there; every kernel looks for itself what an
+# image in a cluster has.
+OWN = ("%flyte_explain", "!{command} deploy")
 IMAGE = "python:{}.{}-slim".format(*sys.version_info)
 
 # Appended to each notebook: where every environment is. It goes to a file, since what is in a
@@ -39,6 +42,8 @@ declared = [each.value for each in catalog.current().environments.values()]
 runs = {each.name: flyte_jupyter.run(each.task(where)) for each in declared}
 with open("where.json", "w") as file:
     json.dump({name: run.result() for name, run in runs.items()}, file)
+# nbval kills a kernel, which then leaves its pods to the cluster for a while
+flyte_jupyter.shut_down()
 """
 ON_ACCELERATORS = """
 before, run_alphafold = run_alphafold, run_alphafold.override(
@@ -51,7 +56,7 @@ run_alphafold = before
 """
 
 
-pytestmark = [pytest.mark.timeout(LIMIT + 30), pytest.mark.long]
+pytestmark = pytest.mark.timeout(LIMIT + 30)
 
 
 def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, An
     """
     notebook: Any = nbformat.read(path, as_version=4)
     for one in notebook.cells:
-        if one.source.startswith("%flyte_explain"):  # what it tells is the target's own
+        if one.source.startswith(OWN):
             one.metadata.tags = [*one.metadata.get("tags", ()), "nbval-ignore-output"]
     notebook.cells += [nbformat.v4.new_code_cell(cell, execution_count=1) for cell in cells]
     # a notebook may name those beside it, and tells the name of its folder
@@ -75,7 +80,17 @@ def execute(path: Path, place: Place, folder: Path, *cells: str) -> dict[str, An
     settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), f"--timeout={LIMIT}"]
     on_cluster = {"FLYTE_JUPYTER_TARGET": "kubernetes", "KUBECONFIG": place.kubeconfig}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings, str(copy)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n0",
+            "-p",
+            "no:cacheprovider",
+            *settings,
+            str(copy),
+        ],
         cwd=ROOT,
         env={**os.environ, **on_cluster},
         capture_output=True,
@@ -100,7 +115,6 @@ def test_a_notebook_gives_the_same_on_kubernetes(
         assert boots[pod.spec.node_name] == boot
         assert "ipykernel" not in packages
     assert len({host for host, _, _ in places.values()}) == len(places)
-    until(lambda: not core.list_namespaced_pod(place.namespace).items)
 
 
 def test_a_step_of_a_workflow_goes_where_the_accelerators_are(

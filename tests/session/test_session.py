@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -78,6 +79,15 @@ def test_options_reach_the_target_that_they_are_for() -> None:
             {"target": "docker", "host": "tcp://x:1", "context": "y"},
             "host= and context= both say where docker is; give one.",
         ),
+        (
+            {"target": "kubernetes", "lease": 60},
+            "lease=60 is too short: a kernel that lives may be silent for as long.",
+        ),
+        (
+            {"target": "local", "lease": 600},
+            "The target 'local' has no option 'lease'; 'docker' "
+            "has: flyte.init(target='docker', lease=...).",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_at_once(given: dict[str, object], sentence: str) -> None:
@@ -90,6 +100,17 @@ def test_what_is_wrong_is_said_at_once(given: dict[str, object], sentence: str) 
 def test_a_cluster_is_named_by_a_context_and_a_namespace_together() -> None:
     flyte.init(target="kubernetes", context="prod", namespace="team")
     assert session.config().options["kubernetes"] == {"context": "prod", "namespace": "team"}
+
+
+def test_a_lease_is_given_in_seconds_or_as_a_length_of_time() -> None:
+    flyte.init(target="kubernetes", lease=300)
+    flyte.init(target="docker", host="ssh://me@box", lease=timedelta(hours=1))
+    assert session.config().options == {
+        "kubernetes": {"lease": 300.0},
+        "docker": {"host": "ssh://me@box", "lease": 3600.0},
+    }
+    with pytest.raises(flyte.errors.SpecTypeError, match="lease='soon' is a str; give seconds"):
+        flyte.init(target="docker", lease="soon")
 
 
 def test_a_target_that_is_elsewhere_now_is_met_anew() -> None:

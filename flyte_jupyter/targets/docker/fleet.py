@@ -47,13 +47,14 @@ class Fleet:
 
     Args:
         daemon: the engine.
+        lease: seconds that containers of an engine elsewhere go on without this kernel.
     """
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, lease: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._daemon = daemon
         self._launcher = launch.Launcher(daemon)
-        self._way: Way = ByGate() if daemon.local else ByAttachment()
+        self._way: Way = ByGate() if daemon.local else ByAttachment(lease)
         self._events = Events(daemon, self._happened, self._events_lost)
         self._engine_lost: asyncio.Future[None] = self._loop.create_future()
         self._network = Namespaces(self._hold)

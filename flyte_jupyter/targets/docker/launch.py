@@ -35,9 +35,6 @@ RUNTIME = f"{HOME}/runtime"
 FILES = f"{HOME}/files"
 GATE = f"{HOME}/gate"
 SCRATCH = "/tmp/task"
-# Seconds without a word of the kernel after which a container elsewhere ends: a laptop that sleeps
-# is not dead.
-PATIENCE = 600
 # A container that was created so many seconds ago, whoever did it, is not started any more.
 UNSTARTED = 3600
 
@@ -68,9 +65,9 @@ while kernel.recv(1024):
     pass
 """
 WAIT_AT_INPUT = f"""\
-import os, select
+import os, select, sys
 os.write(1, {MARK!r})
-while select.select([0], [], [], {PATIENCE})[0]:
+while select.select([0], [], [], float(sys.argv[1]))[0]:
     data = os.read(0, 1024)
     if not data or {CONTROL!r} in data:
         break

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_jupyter.errors import ImageBuildError, TargetError
+from flyte_jupyter.images.sharing import silent
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
 from flyte_jupyter.store.ledger import FileLedger
+from flyte_jupyter.store.owners import REMOTE_LEASE
 from flyte_jupyter.targets.docker.capabilities import capabilities
 from flyte_jupyter.targets.protocol import (
     Capability,
@@ -33,12 +35,18 @@ if TYPE_CHECKING:
 __all__ = ["DockerTarget"]
 
 
+LEASE_ELSEWHERE = (
+    "lease= is for an engine on another machine: on this one, containers end with their kernel."
+)
+
+
 class DockerTarget:
     """A Docker engine, here or elsewhere.
 
     Args:
         options: ``host`` or ``context``, which name the engine; without them it is found as the
-            docker command finds it.
+            docker command finds it. ``lease`` is for how many seconds work goes on without its
+            kernel on an engine elsewhere.
     """
 
     name = "docker"
@@ -51,6 +59,7 @@ class DockerTarget:
     def __init__(self, options: Mapping[str, Any] = {}) -> None:
         from flyte_jupyter.images.containers import DockerImages
 
+        self.tell: Callable[[str], None] = silent
         self._options = dict(options)
         self._daemon: Daemon | None = None
         self._lock = threading.Lock()
@@ -186,12 +195,19 @@ class DockerTarget:
         if self._fleet is None:
             from flyte_jupyter.targets.docker.fleet import Fleet
 
-            fleet = self._fleet = Fleet(self.daemon())
+            lease = self._lease()
+            fleet = self._fleet = Fleet(self.daemon(), lease)
             self._opening = asyncio.ensure_future(fleet.open())
         assert self._opening is not None
         if not self._opening.done():
             await asyncio.shield(self._opening)
         return self._fleet
+
+    def _lease(self) -> float:
+        given = self._options.get("lease")
+        if given is not None and self.daemon().local:
+            self.tell(LEASE_ELSEWHERE)
+        return REMOTE_LEASE if given is None else float(given)
 
     async def adopt(self, labels: Collection[str]) -> Sequence[Inheritance]:
         """Return nothing: what runs here ends with its kernel."""

@@ -167,15 +167,19 @@ async def _never_there(container: Container) -> TargetError:
 
 
 class ByAttachment:
-    """Over the stream that the engine attaches to the container."""
+    """Over the stream that the engine attaches to the container.
+
+    Args:
+        lease: seconds without a word of the kernel after which a container ends.
+    """
 
     with_input = True
     module = "attached"
     waiting = launch.WAIT_AT_INPUT
     folders: tuple[str, ...] = ()
-    arguments: tuple[str, ...] = (str(launch.PATIENCE),)
 
-    def __init__(self) -> None:
+    def __init__(self, lease: float) -> None:
+        self.arguments = (f"{lease:g}",)
         self._attached: set[Attached] = set()
 
     def binds(self, image: ContainerImage) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from flyte_jupyter.cluster.api import Api, ApiError
+from flyte_jupyter.cluster.api import Api, ApiError, Body
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.targets.kubernetes.creation import BUDGET, Say, created
 
@@ -36,9 +36,7 @@ class Calls:
         """Return what a function returns that blocks."""
         return await self._loop.run_in_executor(self._threads, function, *args)
 
-    async def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str
-    ) -> dict[str, Any]:
+    async def call(self, method: str, path: str, body: Body = None, **query: str) -> dict[str, Any]:
         """Return what the cluster answers; see :meth:`flyte_jupyter.cluster.api.Api.call`."""
         found: dict[str, Any] = await self.run(lambda: self._api.call(method, path, body, **query))
         return found

@@ -23,6 +23,7 @@ from flyte_jupyter.targets.kubernetes.delivery import Delivery
 from flyte_jupyter.targets.kubernetes.happenings import Happenings
 from flyte_jupyter.targets.kubernetes.hubs import HubPod
 from flyte_jupyter.targets.kubernetes.images import ClusterImage
+from flyte_jupyter.targets.kubernetes.lending import Lending
 from flyte_jupyter.targets.kubernetes.link import Link, Stream
 from flyte_jupyter.targets.kubernetes.listening import Listener
 from flyte_jupyter.targets.kubernetes.outlook import Outlook
@@ -85,7 +86,7 @@ class Fleet:
         self._pods: dict[str, Pod] = {}
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._away = Away(manifest.PATIENCE)
+        self._away = Away(self._session.lease)
         self._hub = HubPod(self._session.job, self._away, self._lose_streams)
         self._link = Link(
             cluster,
@@ -110,7 +111,10 @@ class Fleet:
             self._session.name,
             lambda name: self._tell(self._news, name),
         )
-        self._outlook = Outlook(self._api, self._calls, self._happenings)
+        self._lending = Lending(self._calls, self._base, self._pods, tell)
+        self._outlook = Outlook(
+            self._api, self._calls, self._happenings, self._standing, delivery, self._lending
+        )
 
     @property
     def over(self) -> bool:
@@ -219,6 +223,7 @@ class Fleet:
             self._session.user,
             image.pull_secrets,
             image.made_folder,
+            self._session.lease,
         )
         if request.queue:
             await self._calls.run(self._queues.check, request.queue)
@@ -273,8 +278,11 @@ class Fleet:
             lambda: self._spawn(self._calls.remove(f"{self._base}/{name}", SOON)),
             lambda: self._away.long,
         )
+
         try:
-            made = await self._calls.make(f"the pod {name}", self._base, body, say)
+            made = await self._calls.make(
+                f"the pod {name}", self._base, body, self._lending.noticing(say)
+            )
             made = made or await self._calls.call("GET", f"{self._base}/{name}")
             pod.made = time.monotonic()
         except BaseException:
@@ -307,12 +315,12 @@ class Fleet:
                 await until(
                     pod.ended,
                     pod.changed,
-                    lambda: self._trouble(pod, place, image, began),
-                    lambda: self._why(pod, place, asked_for(body)),
+                    lambda: self._outlook.trouble(pod, place, image, began),
+                    lambda: self._outlook.why(pod, place, asked_for(body)),
                     about(name, say),
                 )
             if pod.status.get("phase") == "Failed":
-                raise self._outlook.trouble(pod) or TargetError(f"{name} has failed.")
+                raise self._outlook.lasting(pod) or TargetError(f"{name} has failed.")
             if pod.gone.done():
                 raise WorkerLostError(f"The pod {name} was removed before it had told anything.")
             text = await self._calls.run(self._api.text, f"{self._base}/{name}/log")
@@ -330,18 +338,6 @@ class Fleet:
         """Let go of what came over a hub that is no more."""
         for pod in list(self._pods.values()):
             pod.orphan()
-
-    def _trouble(self, pod: Pod, place: Place, image: str, began: float) -> Exception | None:
-        """Return why a pod will never run, ``None`` where it may."""
-        return (
-            place.trouble(pod.label)
-            or self._delivery.lacking(image, pod.status, began)
-            or self._outlook.trouble(pod)
-        )
-
-    def _why(self, pod: Pod, place: Place, asked: Asked) -> str:
-        """Return what a pod waits for: to be let in, then in its queue, then for a node."""
-        return self._standing.why or place.why(pod.status) or self._outlook.why(pod, asked)
 
     async def _arrival(
         self,
@@ -367,9 +363,11 @@ class Fleet:
                     f"The pod {pod.label} was removed before it began.",
                     evidence=[said] if said else (),
                 )
-            return self._trouble(pod, place, image, began)
+            return self._outlook.trouble(pod, place, image, began)
 
-        await until(pod.arrived, pod.changed, problem, lambda: self._why(pod, place, asked), waits)
+        await until(
+            pod.arrived, pod.changed, problem, lambda: self._outlook.why(pod, place, asked), waits
+        )
         return pod.arrived.result()
 
     def _arrived(self, name: str, stream: Stream) -> None:
@@ -420,8 +418,6 @@ class Fleet:
                 del self._pods[name]
                 self._happenings.forget(name)
 
-    # calls
-
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
@@ -440,6 +436,7 @@ class Fleet:
         self._listener.close()
         self._happenings.close()
         self._outlook.close()
+        self._lending.close()
         self._queues.close()
         self._away.end()
         self._hub.close()

@@ -10,7 +10,7 @@ from typing import Any
 from flyte_jupyter.spec.pod import PodTemplate
 from flyte_jupyter.spec.resources import AUTO
 from flyte_jupyter.spec.secret import MOUNT
-from flyte_jupyter.store.owners import owner
+from flyte_jupyter.store.owners import REMOTE_LEASE, owner
 from flyte_jupyter.targets.kubernetes import placement
 from flyte_jupyter.targets.kubernetes.boot import (
     CERTIFICATE,
@@ -48,8 +48,6 @@ KIND = "flyte-jupyter/kind"
 ENVIRONMENT = "flyte-jupyter/environment"
 OWNER = "flyte-jupyter/owner"
 QUEUE = "kueue.x-k8s.io/queue-name"
-#: Seconds without the kernel after which a session ends: a laptop that sleeps is not dead.
-PATIENCE = 600
 # What is left of a session after its end is removed by the cluster after so many seconds.
 LEFT = 10
 # A pod whose node is lost is given up after so many seconds.
@@ -85,7 +83,9 @@ def hub_secret(session: str, trust: Trust) -> dict[str, Any]:
     }
 
 
-def hub_job(session: str, image: str, owner: str, user: int | None = NOBODY) -> dict[str, Any]:
+def hub_job(
+    session: str, image: str, owner: str, user: int | None = NOBODY, lease: float = REMOTE_LEASE
+) -> dict[str, Any]:
     """Return the job of a session's hub; everything else of the session belongs to it.
 
     Args:
@@ -93,13 +93,14 @@ def hub_job(session: str, image: str, owner: str, user: int | None = NOBODY) -> 
         image: any with Python.
         owner: the kernel.
         user: who it runs as, ``None`` where the namespace says that; so for the others.
+        lease: seconds without the kernel after which it ends.
     """
     labels = {**MANAGED, SESSION: session, KIND: "hub"}
     container = {
         "name": "hub",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", HUB, str(PATIENCE)],
+        "command": ["python3", "-c", HUB, f"{lease:g}"],
         "env": [*_surroundings(), *(_secret(session, name) for name in HUB_KEYS)],
         "ports": [{"containerPort": PORT}],
         "resources": HUB_RESOURCES,
@@ -140,6 +141,7 @@ def worker_pod(
     user: int | None = NOBODY,
     pull_secrets: Sequence[str] = (),
     workdir: str | None = None,
+    lease: float = REMOTE_LEASE,
 ) -> dict[str, Any]:
     """Return the pod of one worker.
 
@@ -156,6 +158,7 @@ def worker_pod(
         user: who it runs as.
         pull_secrets: names of the secrets that open the image's registry.
         workdir: working directory to be made, ``None`` where there is one.
+        lease: seconds without its hub after which it ends.
     """
     labels = {**MANAGED, SESSION: session["name"], KIND: "worker"}
     if request.group:
@@ -168,7 +171,7 @@ def worker_pod(
         "name": PRIMARY,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", POD, hub, name, str(PATIENCE), *blobs],
+        "command": ["python3", "-c", POD, hub, name, f"{lease:g}", *blobs],
         "env": [
             *defaults,
             *({"name": k, "value": v} for k, v in environ.items()),

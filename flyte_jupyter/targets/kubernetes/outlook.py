@@ -8,10 +8,14 @@ import time
 from flyte_jupyter.cluster.api import Api
 from flyte_jupyter.errors import FlyteError
 from flyte_jupyter.targets.kubernetes.calls import Calls
+from flyte_jupyter.targets.kubernetes.delivery import Delivery
 from flyte_jupyter.targets.kubernetes.happenings import Happenings
+from flyte_jupyter.targets.kubernetes.lending import Lending
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
 from flyte_jupyter.targets.kubernetes.pod import Pod
+from flyte_jupyter.targets.kubernetes.queues import Place
 from flyte_jupyter.targets.kubernetes.scheduling import Asked, no_node, unschedulable
+from flyte_jupyter.targets.kubernetes.standing import Standing
 from flyte_jupyter.targets.kubernetes.trouble import trouble, waits_for
 from flyte_jupyter.targets.protocol import StartRequest
 
@@ -28,9 +32,23 @@ class Outlook:
         api: the cluster's.
         calls: ask it.
         happenings: its events.
+        standing: whether it knows who one is.
+        delivery: brings images of this machine.
+        lending: is told of what lacks processors.
     """
 
-    def __init__(self, api: Api, calls: Calls, happenings: Happenings) -> None:
+    def __init__(
+        self,
+        api: Api,
+        calls: Calls,
+        happenings: Happenings,
+        standing: Standing,
+        delivery: Delivery,
+        lending: Lending,
+    ) -> None:
+        self._standing = standing
+        self._delivery = delivery
+        self._lending = lending
         self._api = api
         self._calls = calls
         self._happenings = happenings
@@ -51,17 +69,39 @@ class Outlook:
             return None
         return await self.nodes()
 
-    def trouble(self, pod: Pod) -> FlyteError | None:
-        """Return why a pod will never run, ``None`` where it may."""
-        return trouble(pod.label, pod.status, pod.placed, self._happenings.of(pod.label))
-
-    def why(self, pod: Pod, asked: Asked) -> str:
-        """Return what a pod waits for, ``""`` where nothing is known.
+    def trouble(self, pod: Pod, place: Place, image: str, began: float) -> Exception | None:
+        """Return why a pod will never run, ``None`` where it may.
 
         Args:
             pod: the pod.
+            place: where it stands in its queue.
+            image: reference of its image.
+            began: when it was asked for, as ``time.monotonic`` tells it.
+        """
+        return (
+            place.trouble(pod.label)
+            or self._delivery.lacking(image, pod.status, began)
+            or self.lasting(pod)
+        )
+
+    def lasting(self, pod: Pod) -> FlyteError | None:
+        """Return what is wrong with a pod for good, by what the cluster tells of it alone."""
+        return trouble(pod.label, pod.status, pod.placed, self._happenings.of(pod.label))
+
+    def why(self, pod: Pod, place: Place, asked: Asked) -> str:
+        """Return what a pod waits for, ``""`` where nothing is known.
+
+        It is to be let in, then in its queue, then for a node.
+
+        Args:
+            pod: the pod.
+            place: where it stands in its queue.
             asked: what it asks of a node.
         """
+        self._lending.notice(unschedulable(pod.status))
+        return self._standing.why or place.why(pod.status) or self._why(pod, asked)
+
+    def _why(self, pod: Pod, asked: Asked) -> str:
         why = waits_for(pod.status, self._happenings.of(pod.label))
         said = unschedulable(pod.status)
         if said and said in why:

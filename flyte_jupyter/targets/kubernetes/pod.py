@@ -34,6 +34,8 @@ class Pod:
     Attributes:
         made: when the cluster had agreed to it, ``None`` before, as ``time.monotonic`` tells it.
         placed: when it was heard that it has a node, likewise.
+        made_of: the pod as the cluster has told it first.
+        awaits_calls: whether its task does nothing but wait for what it has called.
     """
 
     def __init__(
@@ -45,6 +47,9 @@ class Pod:
         self._away = away
         self.made: float | None = None
         self.placed: float | None = None
+        self.made_of: Mapping[str, Any] = {}
+        self.awaits_calls = False
+        self._going_on = asyncio.Event()
         self._control: Control | None = None
         self._stream: Stream | None = None
         self._killed = self._leaving = False
@@ -100,6 +105,22 @@ class Pod:
         if self._control is not None:
             self._control.say({"op": "deadline", "id": BODY, "seconds": seconds})
 
+    def awaits(self, calls: bool) -> None:
+        """Take note of whether its task does nothing but wait for what it has called."""
+        self.awaits_calls = calls
+        if not calls:
+            self._going_on.set()
+            self._going_on.clear()
+
+    async def goes_on(self) -> None:
+        """Return once its task goes on, or has ended."""
+        waiting: asyncio.Future[Any] = asyncio.ensure_future(self._going_on.wait())
+        try:
+            if self.awaits_calls:
+                await asyncio.wait([waiting, self.ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+
     def kill(self) -> None:
         """End the pod with all that runs in it, at once."""
         if self._killed or self.ended.done():
@@ -123,6 +144,7 @@ class Pod:
     def happened(self, kind: str, pod: Mapping[str, Any]) -> None:
         """Take what the cluster tells of it."""
         self._status = _of_task(pod)
+        self.made_of = self.made_of or pod
         self._leaving = bool(pod["metadata"].get("deletionTimestamp")) and not self._killed
         if self.placed is None and (pod.get("spec") or {}).get("nodeName"):
             self.placed = time.monotonic()

@@ -65,6 +65,13 @@ IN_NAMESPACE = (
     Right("", FORWARD, ("create", "get"), "the way from the kernel to the hub"),
     Right(
         "",
+        "pods/resize",
+        ("patch",),
+        "processors of a task that waits for others, lent to these",
+        "A task that waits for what it has called keeps its processors meanwhile.",
+    ),
+    Right(
+        "",
         "pods/log",
         ("get",),
         "what an image has is told in the log of a pod",

@@ -12,7 +12,7 @@ from typing import Any
 from flyte_jupyter.cluster.api import Api, ApiError
 from flyte_jupyter.cluster.connect import Cluster
 from flyte_jupyter.errors import FlyteError
-from flyte_jupyter.store.owners import owner
+from flyte_jupyter.store.owners import REMOTE_LEASE, owner
 from flyte_jupyter.targets.janitor import Janitor
 from flyte_jupyter.targets.kubernetes import estate, manifest
 from flyte_jupyter.targets.kubernetes.calls import Calls
@@ -63,6 +63,7 @@ class Session:
         pods: path of the pods in the API.
         user: who pods run as, ``None`` where the namespace says that.
         trust: as given.
+        lease: seconds that it goes on without its kernel.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Session:
         self._api = api
         self._calls = calls
         self._options = options
+        self.lease = float(options.get("lease", REMOTE_LEASE))
         self._janitor: Janitor | None = None
         self._uid = ""
         namespace = cluster.namespace
@@ -115,7 +117,7 @@ class Session:
         self._janitor = self._new_janitor()
         self.user = await self._calls.run(user_of, self._api, self._cluster.namespace)
         secret = manifest.hub_secret(self.name, self.trust)
-        job = manifest.hub_job(self.name, image, owner(), self.user)
+        job = manifest.hub_job(self.name, image, owner(), self.user, self.lease)
         async with look.names_what_is_missing():
             what = "the secret of the session"
             await self._calls.make(what, self._secrets, secret, say, FIRST)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from flyte_jupyter.cluster.api import Api, ApiError
+from flyte_jupyter.store.owners import REMOTE_LEASE
 from flyte_jupyter.targets.kubernetes.images import ClusterImage
 from flyte_jupyter.targets.kubernetes.manifest import pod_name, worker_pod
 from flyte_jupyter.targets.kubernetes.nodes import Nodes, read_nodes
@@ -27,16 +28,17 @@ HUB, KEY = "<address of the hub>", "<key of this pod>"
 CERTIFICATE = "<certificate of the hub>"
 
 
-def sketch_pod(request: StartRequest, image: ClusterImage) -> dict[str, Any]:
+def sketch_pod(request: StartRequest, image: ClusterImage, lease: float) -> dict[str, Any]:
     """Return the pod of a request for people to read; the cluster is not asked for anything.
 
     Args:
         request: what a worker needs.
         image: what it runs.
+        lease: seconds that it goes on without its kernel.
     """
     name = pod_name("<session>", request.group, 0).removesuffix("0") + "<number>"
     session = {"name": "<session>", "uid": "<uid of the session's job>"}
-    return _pod(name, session, request, image)
+    return _pod(name, session, request, image, lease=lease)
 
 
 def judge(api: Api, namespace: str, request: StartRequest, image: ClusterImage, what: str) -> str:
@@ -79,6 +81,7 @@ def _pod(
     image: ClusterImage,
     nodes: Nodes | None = None,
     user: int | None = NOBODY,
+    lease: float = REMOTE_LEASE,
 ) -> dict[str, Any]:
     made = replace(request, prepared=Prepared(image.key, environ=image.environ))
     return worker_pod(
@@ -94,4 +97,5 @@ def _pod(
         user,
         image.pull_secrets,
         image.made_folder,
+        lease,
     )

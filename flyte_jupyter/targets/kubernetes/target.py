@@ -17,6 +17,7 @@ from flyte_jupyter.images.sharing import silent
 from flyte_jupyter.images.stack import python_image
 from flyte_jupyter.spec import Image, Settings
 from flyte_jupyter.store.folders import cache_folder
+from flyte_jupyter.store.owners import REMOTE_LEASE
 from flyte_jupyter.targets.kubernetes.capabilities import capabilities
 from flyte_jupyter.targets.kubernetes.delivery import Delivery, LocalImageError, unseen
 from flyte_jupyter.targets.kubernetes.images import ClusterImages
@@ -49,7 +50,7 @@ class KubernetesTarget:
     Args:
         options: ``context``, ``namespace`` and ``kubeconfig``; without them, those that kubectl
             would take. ``registry``, ``registry_secret`` and ``containerd`` say how images of this
-            machine come there.
+            machine come there, ``lease`` for how many seconds work goes on without its kernel.
     """
 
     name = "kubernetes"
@@ -169,7 +170,8 @@ class KubernetesTarget:
 
     def manifest(self, settings: Settings, request: StartRequest) -> dict[str, Any]:
         """Return the pod of a worker, with words for what differs from pod to pod."""
-        return sketch_pod(request, self._image_of(settings))
+        lease = self._options.get("lease", REMOTE_LEASE)
+        return sketch_pod(request, self._image_of(settings), lease)
 
     def judge(self, settings: Settings, request: StartRequest, what: str) -> str:
         """Have the cluster say whether it would take such a pod.

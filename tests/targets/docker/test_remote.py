@@ -15,6 +15,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,6 @@ from flyte_jupyter.daemon import Daemon, connect
 from flyte_jupyter.daemon.labels import IMAGE, OWNER
 from flyte_jupyter.session import session
 from flyte_jupyter.targets.docker import launch
-from flyte_jupyter.targets.docker.ways import ByAttachment
 
 BASE = "python:{}.{}-slim".format(*sys.version_info)
 PATIENCE = 30.0
@@ -355,9 +355,10 @@ def test_a_killed_kernel_leaves_nothing(remote: Remote, kernel: subprocess.Popen
 
 
 def test_a_kernel_that_is_silent_for_long_is_gone(
-    book: Any, remote: Remote, monkeypatch: pytest.MonkeyPatch
+    book: Any, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ByAttachment, "arguments", ("1",))
+    monkeypatch.setattr(session, "SHORTEST_LEASE", timedelta(0))
+    flyte.init(target="docker", lease=1, **options)
     monkeypatch.setattr("flyte_jupyter.targets.attachment.PULSE_SECONDS", 0.2)
     cell = book(WAITS)
     run = flyte.run(cell.waits)
