@@ -146,3 +146,8 @@ def unload_ipython_extension(shell: Any) -> None:
     from flyte_jupyter.notebook.extension import unload
 
     unload(shell)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Tell ``jupyter labextension develop`` where the bundle is."""
+    return [{"src": "labextension", "dest": "flyte-jupyter"}]

@@ -16,6 +16,7 @@ from flyte_jupyter.catalog import visits
 from flyte_jupyter.notebook import comm
 from flyte_jupyter.notebook.alias import FlyteAlias, official_is_installed
 from flyte_jupyter.notebook.cells import Cells
+from flyte_jupyter.notebook.graphviz import GRAPH, graphviz_bundle
 from flyte_jupyter.notebook.magics import FlyteMagics
 from flyte_jupyter.notebook.matching import matcher_for
 from flyte_jupyter.notebook.panel import open_panel
@@ -102,6 +103,8 @@ class Extension:
         values = shell.display_formatter.ipython_display_formatter
         values.for_type_by_name(*RUN, self._show_run)
         open_panels_by(open_panel)
+        bundles = shell.display_formatter.mimebundle_formatter
+        bundles.for_type_by_name(*GRAPH, graphviz_bundle)
         self._stop_numbering = number_cells_by(self._number_of)
         show_with(self._view_of)
         comm.register(shell)
@@ -135,6 +138,7 @@ class Extension:
         for name in (RUN, DEPLOYMENT, ENVIRONMENT):
             shell.display_formatter.formatters["text/html"].pop(".".join(name), None)
         shell.display_formatter.ipython_display_formatter.pop(".".join(RUN), None)
+        shell.display_formatter.mimebundle_formatter.pop(".".join(GRAPH), None)
         if self._alias is not None:
             self._alias.remove()
 

@@ -1,11 +1,22 @@
 /** Graphviz's own program, and its drawing made fit for a page: nothing runs, colours follow it. */
 
-import type { Graphviz } from '@hpcc-js/wasm-graphviz';
+import type { Engine, Graphviz } from '@hpcc-js/wasm-graphviz';
 
 import { keepsAttribute, keepsElement } from './allowed';
 import { followsTheme, roleOf } from './colours';
 
 const SHAPES = 'polygon, polyline, path, ellipse, circle, rect';
+
+const ENGINES: readonly string[] = [
+  'circo',
+  'dot',
+  'fdp',
+  'neato',
+  'osage',
+  'patchwork',
+  'sfdp',
+  'twopi'
+];
 
 let program: Promise<Graphviz> | null = null;
 let drawings = 0;
@@ -14,9 +25,13 @@ let drawings = 0;
  * Lay a graph out and return it as an element.
  *
  * @param source - in the language of Graphviz.
+ * @param engine - that lays it out; `dot` for what is none.
  * @throws what Graphviz says of a source that it does not understand.
  */
-export async function draw(source: string): Promise<SVGSVGElement> {
+export async function draw(
+  source: string,
+  engine: unknown = 'dot'
+): Promise<SVGSVGElement> {
   program ??= import('@hpcc-js/wasm-graphviz').then(module =>
     module.Graphviz.load()
   );
@@ -24,7 +39,8 @@ export async function draw(source: string): Promise<SVGSVGElement> {
     program = null; // the page may be connected again later
     throw error;
   });
-  return element(graphviz.dot(source));
+  const named = ENGINES.includes(String(engine)) ? String(engine) : 'dot';
+  return element(graphviz.layout(source, 'svg', named as Engine));
 }
 
 /** Return a drawing as an element of this page, of which only what is allowed is left. */

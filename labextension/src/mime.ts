@@ -43,7 +43,8 @@ export class RenderedGraphviz extends Widget implements IRenderMime.IRenderer {
     const source = String(model.data[MIME] ?? '');
     this.source = source;
     try {
-      const svg = await draw(source);
+      const said = model.metadata[MIME] as { engine?: unknown } | undefined;
+      const svg = await draw(source, said?.engine);
       if (!this.isDisposed && source === this.source) {
         this.show_(svg);
       }

@@ -35,7 +35,6 @@ def test_the_side_bar_shows_what_there_is_and_leads_to_its_cell(
     bar.get_by_text("succeeded").first.wait_for()
     bar.get_by_text("default", exact=True).wait_for()
     bar.get_by_text("not used in this session").wait_for()
-    bar.get_by_text("Nothing is left over").wait_for()
     assert faults(notebook.page, ".flyte-sidebar") == []
     bar.get_by_role("button", name="square", exact=True).dblclick()
     assert "jp-mod-active" in str(notebook.cells.nth(1).get_attribute("class"))

@@ -16,6 +16,8 @@ HOSTILE = (
     'digraph { a [URL="javascript:alert(1)" label="bad"]; '
     'b [URL="https://example.org/" label="good"] }'
 )
+BESIDE = 'graph { a -- b; a [pos="0,0!"]; b [pos="2,0!"] }'
+PACKAGE = f"%load_ext flyte_jupyter\nimport graphviz\ngraphviz.Source({BESIDE!r}, engine='neato')"
 WRONG = "digraph { a -> "
 
 
@@ -39,8 +41,13 @@ def test_a_graph_is_drawn_in_the_colours_of_the_theme(
 
 
 def test_keys_move_and_zoom_a_graph(open_notebook: Callable[..., Any]) -> None:
-    notebook = open_notebook(SHOW % PLAIN)
+    notebook = open_notebook(SHOW % PLAIN, PACKAGE)
     notebook.run_all()
+    # one of the Graphviz package is drawn, too, by the engine that it names: side by side
+    ends = notebook.output(1).locator(".flyte-graphviz g.node text")
+    ends.nth(1).wait_for()
+    boxes = [ends.nth(number).bounding_box() for number in (0, 1)]
+    assert abs(boxes[0]["y"] - boxes[1]["y"]) < abs(boxes[0]["x"] - boxes[1]["x"])
     stage = notebook.output(0).locator(".flyte-graphviz-stage")
     stage.focus()
     svg = stage.locator("svg")

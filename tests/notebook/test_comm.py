@@ -6,11 +6,15 @@ import itertools
 import queue
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_client.asynchronous import AsyncKernelClient
 
+from tests.notebook.conftest import Kernel
+
+MAKE = "from flyte_jupyter.store.scratch import scratch_folder; print(scratch_folder())"
 DECLARE = """%%flyte_env ml --cpu 1 --memory 512Mi
 import time
 
@@ -86,6 +90,18 @@ class FrontEnd:
             )
         )
         return list(said["data"][name])
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel that sees what it has itself, and nothing that others have left on this machine."""
+    folder = tmp_path_factory.mktemp("kernel")
+    own = {name: str(folder / name.lower()) for name in ("FLYTE_JUPYTER_HOME", "TMPDIR")}
+    Path(own["TMPDIR"]).mkdir()
+    kernel = Kernel(folder, **own, DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert kernel.run("%load_ext flyte_jupyter").status == "ok"
+    yield kernel
+    kernel.close()
 
 
 @pytest.fixture
@@ -178,11 +194,35 @@ def test_targets_and_leftovers_are_told(front_end: FrontEnd) -> None:
     assert by_name["local"]["default"]
     assert [row["what"] for row in by_name["local"]["rows"]][:2] == ["cpu", "memory"]
     assert by_name["kubernetes"]["trouble"] == "not used in this session"
+    assert by_name["docker"]["trouble"].startswith("There is no Docker engine at /nowhere/")
     assert front_end.part("leftovers") == []
     assert front_end.ask("clean", names=[])["message"] == "Nothing is left over."
     said = front_end.ask("clean", names=["nothing"])
     assert not said["ok"]
     assert said["message"].startswith("there is nothing of ours called 'nothing'")
+
+
+def test_what_a_dead_kernel_left_is_told_and_cleaned_up(kernel: Any, front_end: FrontEnd) -> None:
+    made = kernel.run(
+        "import subprocess, sys\n"
+        f"print(subprocess.check_output([sys.executable, '-c', {MAKE!r}], text=True))"
+    )
+    front_end.ask("watch", parts=["leftovers"])
+    (left,) = front_end.part("leftovers", bool)
+    assert (left["name"], left["dead"]) == (made.stdout.strip(), True)
+    assert front_end.ask("clean", names=[])["message"] == "1 thing removed."
+    assert not Path(left["name"]).exists()
+
+
+def test_what_has_changed_since_it_was_deployed_is_told(kernel: Any, front_end: FrontEnd) -> None:
+    front_end.ask("watch", parts=["environments"])
+    assert kernel.run("%flyte_deploy ml").status == "ok"
+    front_end.ask("refresh", parts=["environments"])
+    front_end.part("environments", lambda rows: rows[0]["deployed"].startswith("deployed as "))
+    changed = DECLARE.replace("x * x", "x * x * x")
+    assert kernel.run(changed, "the-cell").status == "ok"
+    (ml,) = front_end.part("environments", lambda rows: "changed" in rows[0]["deployed"])
+    assert ml["deployed"].startswith("changed since deployed: task square")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def state(shell) -> dict[str, object]:
         "configurables": list(shell.configurables),
         "finders": list(sys.meta_path),
         "html": dict(shell.display_formatter.formatters["text/html"].deferred_printers),
+        "bundles": dict(shell.display_formatter.mimebundle_formatter.deferred_printers),
         "attributes": set(vars(shell)),
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flyte_jupyter import catalog
@@ -111,22 +111,22 @@ class Hub:
         peer.send(answer(request.id, words, said, ok=False))
 
     def _watch(self, peer: Peer, request: Request) -> None:
-        for part in set(request.parts) - set(peer.parts):
-            peer.forget(part)
-            self._seen.pop(part, None)
+        self._look_again(peer, set(request.parts) - set(peer.parts))
         peer.parts = request.parts
         peer.send(answer(request.id))
         self._quick.do(lambda: None)
 
     def _refresh(self, peer: Peer, request: Request) -> None:
+        self._look_again(peer, request.parts)
         peer.once.update(request.parts)
-        for part in request.parts:
-            peer.forget(part)
-            self._seen.pop(part, None)
-            for slow in ("standings",) if part == "environments" else (part,):
-                self._asked.pop(slow, None)
         peer.send(answer(request.id))
         self._quick.do(lambda: None)
+
+    def _look_again(self, peer: Peer, parts: Iterable[str]) -> None:
+        for part in parts:
+            peer.forget(part)
+            self._seen.pop(part, None)
+            self._asked.pop("standings" if part == "environments" else part, None)
 
     def _cancel(self, peer: Peer, request: Request) -> None:
         from flyte_jupyter.session import session
