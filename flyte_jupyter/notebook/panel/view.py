@@ -19,6 +19,7 @@ from flyte_jupyter.catalog import Catalog, Change
 from flyte_jupyter.errors import FlyteError, NotFoundError
 from flyte_jupyter.notebook.panel import looks
 from flyte_jupyter.notebook.panel.code import CodeBox
+from flyte_jupyter.notebook.panel.launcher import Launcher
 from flyte_jupyter.notebook.panel.rows import LABELLED, Row, Shapes
 from flyte_jupyter.notebook.panel.sizes import Sizes
 from flyte_jupyter.steering import levels, texts
@@ -90,6 +91,7 @@ class View:
         )
         self.code = CodeBox(catalog, shell, self.say)
         self.sizes = Sizes(catalog, self.say)
+        self.launcher = Launcher(catalog, shell, self._guarded)
         self.root = widgets.VBox(list(self._parts()))
         self._connect()
         self.refresh()  # asks the target
@@ -113,8 +115,10 @@ class View:
             yield heading
             yield box
         yield self.message
-        yield widgets.HBox([self.reset_all, *self.code.buttons, self.look_again], layout=row)
+        buttons = [self.launcher.button, self.reset_all, *self.code.buttons, self.look_again]
+        yield widgets.HBox(buttons, layout=row)
         yield self.code.box
+        yield self.launcher.box
         yield self.sizes.box
 
     def _connect(self) -> None:
@@ -153,6 +157,7 @@ class View:
             self._show_offer()
             self.reset_all.disabled = not self._catalog.overrides.get(self.level.scope)
             self.code.show(self.level)
+            self.launcher.show(self.level)
             self._follow(self.level)
 
     def say(self, text: str, *, refused: bool = False) -> None:
@@ -170,6 +175,7 @@ class View:
             if events is not None:
                 events.unregister("post_run_cell", self._cell_has_ended)
             self.sizes.close()
+            self.launcher.close()
             for row in self.rows.values():
                 row.close()
             for part in _all(self.root):
