@@ -118,8 +118,7 @@ class RunState:
         self.request = request
         self.name = request.name
         self.created = time.time()
-        # those that nobody has asked for yet as (time, kind, action, data)
-        self._events: list[Event | tuple[float, str, str | None, dict[str, Any]]] = []
+        self._events: list[Event] = []
         self.actions: list[Action] = []
         self.done = Ending()
         self.subscribers: list[Callable[[Event], None]] = []
@@ -142,9 +141,9 @@ class RunState:
             action: of the run.
             **data: of the event.
         """
-        self._events.append((at, kind, action, data))
+        event = Event(self.name, len(self._events), at, kind, action, data)
+        self._events.append(event)
         if self.subscribers:
-            (event,) = self.events(len(self._events) - 1)
             for subscriber in tuple(self.subscribers):
                 self._tell(subscriber, event)
             self._say_failures()
@@ -175,15 +174,7 @@ class RunState:
 
     def events(self, start: int = 0) -> list[Event]:
         """Return the events so far, from a place in their sequence on."""
-        rows = self._events
-        found: list[Event] = []
-        for seq in range(*slice(start, None).indices(len(rows))):
-            row = rows[seq]
-            if not isinstance(row, Event):
-                at, kind, action, data = row
-                row = rows[seq] = Event(self.name, seq, at, kind, action, data)
-            found.append(row)
-        return found
+        return self._events[start:]
 
     def new_action(
         self, parent: Action | None, unit: Unit, settings: Settings, inputs: Packed

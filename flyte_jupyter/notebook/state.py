@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from flyte_jupyter.engine.events import TERMINAL, Event, Phase
 from flyte_jupyter.notebook.groups import Group
@@ -15,6 +16,7 @@ from flyte_jupyter.notebook.logtail import LogTail
 
 __all__ = ["ActionState", "Failure", "RunState", "state_of"]
 
+Data = dict[str, Any]
 MOMENTS = 64
 """So many changes of phase of one action are kept; it tries again without bound."""
 
@@ -151,14 +153,13 @@ class RunState:
     def feed(self, events: Iterable[Event]) -> bool:
         """Fold more events in; return whether there were any."""
         before = self.next_seq
-        for event in events:
-            seq = event.seq
+        for _, seq, at, kind, action, data in events:
             if seq < self.next_seq:
                 continue
             self.next_seq = seq + 1
-            fold = _FOLDS.get(event.kind)
+            fold = _FOLDS.get(kind)
             if fold is not None:
-                fold(self, event)
+                fold(self, at, action, data)
         return self.next_seq != before
 
     def walk(self) -> Iterator[ActionState]:
@@ -210,113 +211,111 @@ def state_of(events: Iterable[Event]) -> RunState:
     return state
 
 
-# One function per kind of event
+# One function per kind of event: of the state, the time, the name of the action, and the data
 
 
-def _run(state: RunState, event: Event) -> None:
-    state.name = event.data.get("name", event.run)
-    state.task = event.data.get("task", "")
-    state.target = event.data.get("target", "")
-    state.began = event.time
+def _run(state: RunState, at: float, _: str | None, data: Data) -> None:
+    state.name = data.get("name", "")
+    state.task = data.get("task", "")
+    state.target = data.get("target", "")
+    state.began = at
 
 
-def _action(state: RunState, event: Event) -> None:
-    data = event.data
-    action = state.action(event.action or "")
-    action.parent = data.get("parent")
-    action.task = data.get("task", "")
+def _action(state: RunState, at: float, name: str | None, data: Data) -> None:
+    action = state.action(name or "")
+    action.parent = parent = data.get("parent")
+    action.task = task = data.get("task", "")
     action.environment = data.get("environment", "")
-    action.target = data.get("target", "") or state.target
-    action.resources = data.get("resources", "") or ""
+    action.target = data.get("target") or state.target
+    action.resources = data.get("resources") or ""
     action.asked_memory = data.get("memory")
     action.asked_cpu = data.get("cpu")
-    action.created = event.time
+    action.created = at
     if action.group is None:
-        caller = state.actions.get(action.parent or "") or state
-        group = caller.groups.get(action.task)
+        groups = (state if parent is None else state.actions.get(parent, state)).groups
+        group = groups.get(task)
         if group is None:
-            group = caller.groups[action.task] = Group(action.task)
+            group = groups[task] = Group(task)
         group.add(action)
 
 
-def _phase(state: RunState, event: Event) -> None:
-    data = event.data
+def _phase(state: RunState, at: float, name: str | None, data: Data) -> None:
     phase = _PHASES[data["phase"]]
-    if event.action is None:
+    if name is None:
         state.phase = phase
         return
-    action = state.action(event.action)
-    before, action.phase, action.why = action.phase, phase, data.get("why", "") or ""
+    action = state.actions.get(name) or state.action(name)
+    before, action.phase, action.why = action.phase, phase, data.get("why") or ""
     action.attempt = data.get("attempt") or action.attempt
+    over = phase in TERMINAL
     if phase is Phase.RUNNING:
         if action.started is None:
-            action.started = event.time
+            action.started = at
         if state.preparing:
             state.preparing.pop(action.environment, None)
-    elif phase in TERMINAL:
-        action.ended = event.time
+    elif over:
+        action.ended = at
         state.ready += before not in TERMINAL
     group = action.group
     if group is not None:
-        group.move(action, before, event.time)
+        group.move(action, before, at)
     if (group is None or not group.folded) and len(action.moments) < MOMENTS:
-        action.moments.append((event.time, phase))
-    if action.parent is None and not state.done and phase not in TERMINAL:
+        action.moments.append((at, phase))
+    if action.parent is None and not over and state.phase not in TERMINAL:
         # of many that nobody has called, one that runs tells more than one that waits
         running = group is not None and group.counts[Phase.RUNNING]
         state.phase = Phase.RUNNING if running else phase
 
 
-def _prepare(state: RunState, event: Event) -> None:
-    text = str(event.data.get("text", "")).strip()
+def _prepare(state: RunState, _: float, __: str | None, data: Data) -> None:
+    text = str(data.get("text", "")).strip()
     if text:
-        state.preparing[event.data.get("environment", "")] = text.splitlines()[-1]
+        state.preparing[data.get("environment", "")] = text.splitlines()[-1]
 
 
-def _log(state: RunState, event: Event) -> None:
-    action = state.wrote = state.action(event.action or "a0")
+def _log(state: RunState, _: float, name: str | None, data: Data) -> None:
+    action = state.wrote = state.action(name or "a0")
     if action.log is None:
         action.log = LogTail(state.log_lines)
-    action.log.feed(event.data.get("text", ""), event.data.get("stream", "stdout"))
+    action.log.feed(data.get("text", ""), data.get("stream", "stdout"))
     if action.group is not None:
         action.group.wrote(action)
 
 
-def _stats(state: RunState, event: Event) -> None:
-    if event.action is not None:
-        action = state.action(event.action)
-        before = action.peak_memory, action.cpu_seconds
-        action.peak_memory = event.data.get("peak_memory")
-        action.cpu_seconds = event.data.get("cpu_seconds")
+def _stats(state: RunState, _: float, name: str | None, data: Data) -> None:
+    if name is not None:
+        action = state.actions.get(name) or state.action(name)
+        before = action.cpu_seconds
+        action.peak_memory = data.get("peak_memory")
+        action.cpu_seconds = data.get("cpu_seconds")
         if action.group is not None:
             action.group.used(action, before)
 
 
-def _error(state: RunState, event: Event) -> None:
-    data = event.data
+def _error(state: RunState, _: float, name: str | None, data: Data) -> None:
     failure = Failure(
-        data.get("type", "") or "",
-        data.get("sentence", "") or "",
-        data.get("traceback", "") or "",
-        data.get("remedy", "") or "",
+        data.get("type") or "",
+        data.get("sentence") or "",
+        data.get("traceback") or "",
+        data.get("remedy") or "",
         data.get("attempt") or 1,
         bool(data.get("final", True)),
-        data.get("evidence", "") or "",
+        data.get("evidence") or "",
     )
-    of = state if event.action is None else state.action(event.action)
+    of = state if name is None else state.action(name)
     of.failures.append(failure)
 
 
-def _note(state: RunState, event: Event) -> None:
-    text = str(event.data.get("text", "")).strip()
+def _note(state: RunState, _: float, __: str | None, data: Data) -> None:
+    text = str(data.get("text", "")).strip()
     if text and text not in state.notes:
         state.notes.append(text)
 
 
-def _end(state: RunState, event: Event) -> None:
-    state.phase = Phase(event.data["phase"])
-    state.ended = event.time
-    state.seconds = event.data.get("seconds")
+def _end(state: RunState, at: float, _: str | None, data: Data) -> None:
+    state.phase = _PHASES[data["phase"]]
+    state.ended = at
+    state.seconds = data.get("seconds")
     state.preparing.clear()
 
 

@@ -118,7 +118,8 @@ def _drain(calls: _Calls, return_exceptions: bool) -> Iterator[Any]:
     with Showing(calls, raises=False) as showing:
         try:
             while (future := calls.next) is not None:
-                showing.wait(partial(_ended, future))
+                if not future.done():
+                    showing.wait(partial(_ended, future))
                 showing.tick()
                 outcome = future.result()
                 calls.more(1)

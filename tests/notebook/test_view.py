@@ -63,6 +63,12 @@ def test_the_text_is_the_tree_of_actions() -> None:
     )
 
 
+def test_who_does_not_see_the_tree_hears_who_called_what() -> None:
+    assert re.search(
+        'title="called by load"><span aria-hidden="true">[^<]+</span>clean<', html(nested().state)
+    )
+
+
 def test_two_equal_runs_read_the_same() -> None:
     first, second = nested(), nested(name="train-y2", start=5000.0)
     assert plain(first.state) == plain(second.state)

@@ -27,11 +27,13 @@ class Row:
         item: an action, a folded group of them, or a sentence about what has no row.
         lasts: for each level of the tree whether the row, or what it is below, is the last there.
         listed: whether it is one call of a folded group, listed since it failed.
+        caller: label of what has called it, empty for the root.
     """
 
     item: ActionState | Group | str
     lasts: tuple[bool, ...]
     listed: bool = False
+    caller: str = ""
 
 
 def rows_of(state: RunState, most: int = SHOWN) -> list[Row]:
@@ -68,7 +70,7 @@ def _tree(state: RunState) -> Iterator[Row]:
         below += ((item, False) for item in children(row.item))
         last = len(below) - 1
         trail += [
-            Row(item, (*row.lasts, place == last), listed)
+            Row(item, (*row.lasts, place == last), listed, row.item.label)
             for place, (item, listed) in enumerate(below)
         ][::-1]
 

@@ -92,7 +92,9 @@ def _first(row: Row, others: int) -> str:
     name = label(row.item)
     if row.listed and isinstance(row.item, ActionState):
         name = f"{row.item.name} {name}"
-    return f'<th scope="row" style="{style}">{tree}{escape(name)}</th>'
+    # who does not see the lines of the tree hears it
+    caller = f' title="called by {escape(row.caller)}"' if row.caller and not row.listed else ""
+    return f'<th scope="row" style="{style}"{caller}>{tree}{escape(name)}</th>'
 
 
 def _others(row: Row, columns: list[Column], texts: list[str], kept: list[int]) -> str:
