@@ -405,3 +405,18 @@ def test_running_the_cell_of_a_panel_again_closes_the_one_that_it_had(
     assert len(session_catalog._callbacks) == len(before) + 1
     panel.close()
     assert session_catalog._callbacks == before
+
+
+def test_one_task_is_launched_from_the_panel(view: View, shell: Any) -> None:
+    assert view.launcher.button.disabled  # there are two
+    view.task.value = "sci.score"
+    front_end_gives(view.rows["env_vars"].control, "A=1\nB=2")
+    front_end_gives(view.launcher.button, True)
+    (form,) = view.launcher.box.children
+    assert "sci.score" in form.children[0].value
+    launched = view.launcher._view
+    launched.launch.click()
+    assert launched.form.runs[-1].result() == "12"
+    view.task.value = "sci.train"
+    assert view.launcher.box.children == ()
+    assert not view.launcher.button.value
