@@ -63,6 +63,27 @@ def test_a_task_is_run_and_cancelled_by_the_keys_alone(
     notebook.idle()
 
 
+def test_the_palette_runs_cancels_draws_and_deploys(open_notebook: Callable[..., Any]) -> None:
+    notebook = open_notebook(LOAD, DECLARE)
+    notebook.run_all()
+    notebook.idle()
+    asked = notebook.page.locator(".jp-Dialog")
+    accept = asked.locator(".jp-mod-accept")
+    notebook.command("Flyte: Run a Task…")
+    asked.locator("select").select_option("ml.sleep")
+    accept.click()
+    notebook.output(2).get_by_text("running").first.wait_for()
+    notebook.command("Flyte: Cancel a Run…")
+    accept.click()
+    notebook.output(2).get_by_text("aborted").first.wait_for()
+    notebook.command("Flyte: Graph of the Environments")
+    notebook.output(3).locator(".flyte-jupyter-graph").wait_for()
+    notebook.command("Flyte: Deploy…")
+    accept.click()
+    told = notebook.output(4).locator("title", has_text="ml: deployed")
+    told.first.wait_for(state="attached")
+
+
 def test_a_button_in_an_output_cancels_the_run_that_its_cell_waits_for(
     open_notebook: Callable[..., Any],
 ) -> None:

@@ -28,6 +28,17 @@ def test_what_is_plain_logic_is_right() -> None:
     assert re.search(r"^# pass [1-9]", done.stdout, re.MULTILINE)
 
 
+def test_the_types_agree() -> None:
+    compiler = SOURCES / "node_modules" / "typescript" / "bin" / "tsc"
+    node = shutil.which("node")
+    if node is None or not compiler.exists():
+        pytest.skip("types are checked where `jlpm install` has brought JupyterLab's own")
+    done = subprocess.run(
+        [node, str(compiler), "--noEmit"], cwd=SOURCES, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_both_packages_have_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert json.loads((SOURCES / "package.json").read_text())["version"] == project["version"]
