@@ -289,7 +289,7 @@ def cdi(*names: str) -> dict[str, Any]:
         ),
         (["gaudi:1"], EngineFacts(), {"Runtime": "habana"}),
     ],
-    ids=str,
+    ids=lambda value: ",".join(value) if isinstance(value, list) else "",
 )
 def test_devices_are_asked_for_by_name(
     names: list[str], facts: EngineFacts, config: dict[str, Any], tmp_path: Path
