@@ -34,6 +34,8 @@ CELLS = (
     "%flyte_run square(12)",
     "from IPython.display import display\n"
     "display({'text/vnd.graphviz': 'digraph { a -> b }'}, raw=True)",
+    "%flyte_panel ml",
+    "%flyte_launch square",
 )
 
 
@@ -79,7 +81,7 @@ def python_of(jupyter: Jupyter) -> str:
 
 
 @pytest.mark.parametrize("name", JUPYTERS)
-def test_runs_drawings_and_the_side_bar_work_in_every_jupyter(
+def test_all_that_is_shown_works_in_every_jupyter(
     name: str, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jupyter = JUPYTERS[name]
@@ -90,9 +92,17 @@ def test_runs_drawings_and_the_side_bar_work_in_every_jupyter(
         notebook.idle()
         assert "144" in notebook.output(2).inner_text()
         notebook.output(3).locator(".flyte-graphviz svg").wait_for()
+        memory = notebook.output(4).get_by_label("Memory request", exact=True)
+        memory.fill("1Gi")
+        memory.press("Enter")
+        notebook.output(4).get_by_text("Memory request: 1Gi, overridden").wait_for()
+        form = notebook.output(5)
+        form.get_by_label("x", exact=True).fill("9")
+        form.get_by_role("button", name="Launch").click()
+        form.get_by_text("81", exact=True).wait_for()
         notebook.page.locator('[data-jp-item-name="flyte-jupyter"]').first.click()
         bar = notebook.page.locator(".flyte-sidebar")
-        bar.locator(".flyte-phase-succeeded").wait_for()
+        bar.locator(".flyte-phase-succeeded").first.wait_for()
         bar.get_by_role("button", name="Run sleep").press("Enter")
         # what goes on is told also by a kernel that hears nothing meanwhile
         bar.locator(".flyte-phase-running").wait_for()
