@@ -20,6 +20,10 @@ NO_CLUSTER = (
     "start. %flyte_run --on docker needs none."
 )
 
+# The client remembers the file of a certificate before it has written it: another thread that asks
+# for the same one meanwhile would read less. Nor should a program ask twice for a password.
+_alone = threading.Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -95,7 +99,7 @@ def read(file: str | None, name: str) -> Any:
     from kubernetes.client.configuration import Configuration
 
     configuration = Configuration()
-    with unheard() as said:
+    with _alone, unheard() as said:
         try:
             config.load_kube_config(file, context=name, client_configuration=configuration)
         except Exception as error:  # of many kinds, as there are many ways to be let in
