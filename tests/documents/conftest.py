@@ -69,7 +69,10 @@ def target(request: pytest.FixtureRequest) -> Iterator[str]:
 def has_images(core: Any) -> None:
     """Skip unless a node has the images that are in no registry."""
     there = {
-        name for node in core.list_node().items for i in node.status.images for name in i.names
+        name
+        for node in core.list_node().items
+        for i in node.status.images
+        for name in i.names or ()
     }
     for image in NOWHERE:
         if f"docker.io/library/{image}" not in there:
