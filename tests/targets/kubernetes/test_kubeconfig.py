@@ -13,7 +13,7 @@ from kubernetes.config import kube_config
 
 from flyte_jupyter.cluster.kubeconfig import read
 
-THREADS, ROUNDS = 4, 8
+THREADS, ROUNDS = 4, 400
 
 
 def test_every_thread_gets_the_whole_certificate(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_every_thread_gets_the_whole_certificate(tmp_path: Path) -> None:
     try:
         with ThreadPoolExecutor(THREADS) as threads:
             for number in range(ROUNDS):
-                content = f"{number}\n".encode() * 20_000
+                content = f"{number}\n".encode() * 20
                 file.write_text(yaml.safe_dump(described(content)))
                 for found in threads.map(certificate, [number] * THREADS):
                     assert found == (number, len(content))
