@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 import types
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,7 +189,7 @@ def docker_engine(any_engine: Daemon, needs_image: Callable[[str], str]) -> Daem
 
 
 @pytest.fixture(scope="session")
-def leftovers(any_engine: Daemon, home: str) -> Iterator[Callable[[float], list[str]]]:
+def leftovers(any_engine: Daemon, home: str) -> Iterator[Callable[..., list[str]]]:
     """A function that lists what the tests made since a time and left.
 
     That is what this process made, and what kernels of the tests made that have ended: their
@@ -207,7 +207,7 @@ def leftovers(any_engine: Daemon, home: str) -> Iterator[Callable[[float], list[
         mounted = any(each.get("Source", "").startswith(home) for each in row.get("Mounts", ()))
         return who == owner() or (mounted and is_alive(who) is False)
 
-    def found(since: float) -> Iterator[str]:
+    def found(since: float, known: Collection[str] = ()) -> Iterator[str]:
         for kind, rows in (
             ("container", client.containers(all=True, filters={"label": label})),
             ("network", client.networks(filters={"label": label})),
@@ -219,13 +219,13 @@ def leftovers(any_engine: Daemon, home: str) -> Iterator[Callable[[float], list[
                 if created >= int(since) and made_here(row):
                     yield f"{kind} {row.get('Names') or row['Name']} {row['Labels']}"
         for path, who in scratch_folders():
-            if who == owner() and path.stat().st_mtime >= since:
+            if who == owner() and str(path) not in known and path.stat().st_mtime >= since:
                 yield f"folder {path}"
         # that of a kernel which was killed is removed by the next kernel
         for path in Path(home).rglob(owner().replace(":", separator)):
             yield f"folder {path}"
 
-    yield lambda since: list(found(since))
+    yield lambda since, known=(): list(found(since, known))
     client.close()
 
 
@@ -238,12 +238,15 @@ def _seconds(row: dict[str, str]) -> float:
 
 
 @pytest.fixture(scope="session")
-def gone(leftovers: Callable[[float], list[str]]) -> Callable[[float], None]:
-    """A function that holds that nothing is left of what was made since a time."""
+def gone(leftovers: Callable[..., list[str]]) -> Callable[..., None]:
+    """A function that holds that nothing is left of what was made since a time.
 
-    def hold(since: float) -> None:
+    What a test before has left running may still change folders that are known from then.
+    """
+
+    def hold(since: float, known: Collection[str] = ()) -> None:
         limit = time.monotonic() + GONE
-        while (left := leftovers(since)) and time.monotonic() < limit:
+        while (left := leftovers(since, known)) and time.monotonic() < limit:
             time.sleep(0.05)
         assert left == []
 
@@ -251,11 +254,13 @@ def gone(leftovers: Callable[[float], list[str]]) -> Callable[[float], None]:
 
 
 @pytest.fixture
-def nothing_left(gone: Callable[[float], None]) -> Iterator[None]:
+def nothing_left(gone: Callable[..., None]) -> Iterator[None]:
     """Holds that a test leaves nothing in the engine and no folder; ask for it before a kernel."""
-    start = time.time()
+    from flyte_jupyter.store.scratch import scratch_folders
+
+    start, known = time.time(), {str(path) for path, _ in scratch_folders()}
     yield
-    gone(start)
+    gone(start, known)
 
 
 @pytest.hookimpl(wrapper=True)

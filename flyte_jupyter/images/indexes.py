@@ -33,6 +33,8 @@ ALIASES = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
 # these would send the packages elsewhere, or describe the kernel's environment and not the task's
 UNWANTED = frozenset(
     {
+        # what uv says is read, not looked at: lines end where sentences do
+        "COLUMNS",
         "VIRTUAL_ENV",
         "CONDA_PREFIX",
         "PYTHONPATH",

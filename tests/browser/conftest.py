@@ -88,22 +88,30 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, python: str = sys.executable, app: str = "lab") -> Iterator[Server]:
+def serving(
+    folder: Path, python: str = sys.executable, app: str = "lab", *, extension: bool = True
+) -> Iterator[Server]:
     """Serve a folder.
 
     Args:
         folder: for notebooks, settings and state, all of it the server's own.
         python: the interpreter whose Jupyter it is, and whose kernels.
         app: ``lab`` or ``notebook``.
+        extension: whether our extension is there.
     """
     work, config, data, runtime = (folder / part for part in ("work", "config", "data", "run"))
     settings = config / "lab" / "user-settings"
     for each in (work, config, data, runtime, settings):
         each.mkdir(parents=True, exist_ok=True)
-    # as it is in the checkout, not as it may be installed
-    place = data / "labextensions" / "flyte-jupyter"
-    place.parent.mkdir(exist_ok=True)
-    place.symlink_to(EXTENSION)
+    if extension:
+        # as it is in the checkout, not as it may be installed
+        place = data / "labextensions" / "flyte-jupyter"
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(EXTENSION)
+    else:
+        page = config / "labconfig" / "page_config.json"
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(json.dumps({"disabledExtensions": {"flyte-jupyter": True}}))
     token = secrets.token_hex(16)
     own = {
         "JUPYTER_CONFIG_DIR": str(config),
@@ -164,6 +172,13 @@ def extension() -> Path:
     if built.returncode:
         pytest.skip(f"needs the JupyterLab extension: {built.stderr.strip()}")
     return EXTENSION
+
+
+@pytest.fixture(scope="module")
+def bare_lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A JupyterLab without our extension."""
+    with serving(tmp_path_factory.mktemp("bare"), extension=False) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -278,6 +293,24 @@ def open_notebook(
     lab: Server, browser: Browser, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Notebook]]:
     """A function that opens a notebook with some cells; its page is closed and its kernel ended."""
+    with opening(lab, browser, request) as show:
+        yield show
+
+
+@pytest.fixture
+def open_bare(
+    bare_lab: Server, browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Notebook]]:
+    """The same without our extension."""
+    with opening(bare_lab, browser, request) as show:
+        yield show
+
+
+@contextlib.contextmanager
+def opening(
+    lab: Server, browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Notebook]]:
+    """Give a function that opens notebooks on a server, and close them afterwards."""
     opened: list[Page] = []
 
     def show(*cells: str, theme: str = "light") -> Notebook:

@@ -101,7 +101,7 @@ def test_a_button_in_an_output_cancels_the_run_that_its_cell_waits_for(
     pressed = notebook.output(2).get_by_role("button", name="Cancel it")
     pressed.wait_for()
     pressed.click()
-    notebook.output(2).get_by_text("aborted").wait_for()
+    notebook.output(2).get_by_text("aborted").first.wait_for()
 
 
 def test_code_is_completed_while_a_cell_runs(open_notebook: Callable[..., Any]) -> None:

@@ -102,9 +102,9 @@ def test_a_map_of_2000_calls_is_one_row_and_keeps_the_page_responsive(
 
 
 def test_the_stop_button_of_the_notebook_ends_a_run_that_a_cell_waits_for(
-    open_notebook: Callable[..., Any],
+    open_bare: Callable[..., Any],
 ) -> None:
-    notebook = open_notebook(LOAD, STEPS, "%flyte_run wait(120)")
+    notebook = open_bare(LOAD, STEPS, "%flyte_run wait(120)")
     notebook.run_all()
     view = notebook.output(2).locator(VIEW)
     button = view.get_by_role("button", name="Cancel")
@@ -118,9 +118,9 @@ def test_the_stop_button_of_the_notebook_ends_a_run_that_a_cell_waits_for(
 
 
 def test_a_run_that_no_cell_waits_for_has_a_button_that_goes_with_its_end(
-    open_notebook: Callable[..., Any], faults: Callable[..., list[str]]
+    open_bare: Callable[..., Any], faults: Callable[..., list[str]]
 ) -> None:
-    notebook = open_notebook(
+    notebook = open_bare(
         LOAD,
         STEPS,
         "run = %flyte_run --no-wait wait(120)",

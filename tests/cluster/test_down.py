@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from .conftest import PROGRAM, manifest, until
 
 
 @pytest.fixture
-def other(order: Callable[..., None], tmp_path: Path) -> Iterator[Path]:
+def other(order: Callable[..., None]) -> Iterator[Path]:
     """The folder of a second cluster, beside the one of the tests."""
-    place = tmp_path / "cluster"
-    cluster(place, "up")
-    yield place
-    cluster(place, "down")
+    # the path of a socket is short, and the folders of tests are deep
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "cluster"
+        cluster(place, "up")
+        yield place
+        cluster(place, "down")
 
 
 def cluster(place: Path, *words: str) -> None:

@@ -111,7 +111,7 @@ SLOW = """
         print(os.getpid(), flush=True)
         sum(range(10**12))  # holds the interpreter's lock
 
-    @env.task(timeout=flyte.Timeout(deadline=0.6), retries=50)
+    @env.task(timeout=flyte.Timeout(deadline=3.0), retries=50)
     def hopeless():
         time.sleep(0.2)
         raise ValueError
@@ -153,11 +153,9 @@ def test_a_timeout_counts_for_each_attempt(cell: Any) -> None:
 def test_a_deadline_counts_for_all_attempts_together(cell: Any) -> None:
     book = cell(SLOW)
     begin = time.monotonic()
-    with pytest.raises(
-        flyte.errors.DeadlineExceededError, match=r"its deadline of 0\.6 s"
-    ) as caught:
+    with pytest.raises(flyte.errors.DeadlineExceededError, match=r"its deadline of 3 s") as caught:
         flyte.run(book.hopeless).outputs()
-    assert time.monotonic() - begin < 1.8
+    assert time.monotonic() - begin < 10
     assert "attempts together" in str(caught.value)
 
 

@@ -112,7 +112,8 @@ def test_what_a_virtual_environment_cannot_give_is_said(environments):
     )
 
 
-def test_a_package_that_does_not_exist_is_named_with_what_to_do(environments):
+def test_a_package_that_does_not_exist_is_named_with_what_to_do(environments, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")  # of a terminal that nobody looks at
     with pytest.raises(ImageBuildError) as caught:
         prepare(environments, DEFAULT.with_pip_packages("appel"))
     assert str(caught.value) == (
