@@ -18,6 +18,8 @@ __all__ = ["Answers", "Sorter"]
 ANSWERS = (Kind.RESULT, Kind.ERROR)
 # Bytes of answers that are kept, all pods together.
 MOST = 32 << 20
+# What remembering an answer takes beside it.
+BESIDE = 400
 
 
 class Answers:
@@ -41,10 +43,13 @@ class Answers:
             frame: the answer.
         """
         self.open.discard((stream, call))
-        self._size += len(frame) - len(self._kept.pop((stream, call), b""))
+        before = self._kept.pop((stream, call), None)
+        if before is not None:
+            self._size -= len(before) + BESIDE
         self._kept[stream, call] = frame
+        self._size += len(frame) + BESIDE
         while self._size > MOST:
-            self._size -= len(self._kept.popitem(last=False)[1])
+            self._size -= len(self._kept.popitem(last=False)[1]) + BESIDE
 
     def asked(self, stream: int, data: bytes) -> None:
         """See which calls the kernel makes.

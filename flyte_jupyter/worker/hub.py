@@ -46,6 +46,8 @@ HELLO = 30.0
 # A kernel that waits for nothing is waited for no longer than this.
 IDLE = 60.0
 BLOBS = "/tmp/blobs"
+# So many pods that have ended are worth a look for what can be forgotten of them.
+MANY = 500
 # A machine that answers nothing for about half a minute is gone.
 ALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 4), ("TCP_KEEPCNT", 4))
 # So is one that takes nothing of what was sent to it, however often that is sent again. A pod that
@@ -93,6 +95,7 @@ class Hub:
         self._inherited = False
         self._pods: Dict[int, asyncio.StreamWriter] = {}
         self._sorters: Dict[int, Sorter] = {}
+        self._enough = MANY
         self._answers = Answers()
         self._unheard = False
         self._blobs: Dict[str, Blob] = {}
@@ -310,6 +313,16 @@ class Hub:
             del self._pods[number]
             self._answers.ended(number)
             self._tell(END, number)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget pods of which there is nothing left that an heir would have to hear."""
+        if len(self._sorters) < self._enough:
+            return
+        told = {number for _, number, _ in self._messages.kept}
+        needed = {*self._pods, *self._answers.streams(), *told}
+        self._sorters = {k: v for k, v in self._sorters.items() if k in needed}
+        self._enough = 2 * len(self._sorters) + MANY
 
     def _tell(self, kind: bytes, number: int, data: bytes = b"") -> None:
         one = self._messages.sent(message(kind, number, data))
