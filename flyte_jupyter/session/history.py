@@ -19,7 +19,15 @@ from flyte_jupyter.session import session
 from flyte_jupyter.spec.naming import did_you_mean, listing
 from flyte_jupyter.store.folders import state_folder
 
-__all__ = ["AttemptRecord", "RunRecord", "find_run", "names_of", "reading", "recent_runs"]
+__all__ = [
+    "AttemptRecord",
+    "RunRecord",
+    "find_run",
+    "has_journal",
+    "names_of",
+    "reading",
+    "recent_runs",
+]
 
 NAMED = 500
 OFFERED = 20
@@ -108,7 +116,7 @@ def find_run(words: tuple[str, ...] = ()) -> tuple[RunRecord, str]:
     """
     folder = session.config().state or state_folder()
     session.keep()
-    if not (folder / "journal.sqlite").exists():
+    if not has_journal(folder):
         raise NotFoundError(NO_RUN)
     with reading(folder) as db:
         if not words:
@@ -125,11 +133,20 @@ def find_run(words: tuple[str, ...] = ()) -> tuple[RunRecord, str]:
 def recent_runs() -> list[str]:
     """Return the names of the last runs, the newest first."""
     folder = session.config().state or state_folder()
-    if not (folder / "journal.sqlite").exists():
+    if not has_journal(folder):
         return []
     with reading(folder) as db:
         statement = "SELECT name FROM runs ORDER BY created DESC LIMIT ?"
         return [str(name) for (name,) in db.execute(statement, (OFFERED,))]
+
+
+def has_journal(folder: Path) -> bool:
+    """Say whether a state folder has a journal; one that is just being made has nothing in it."""
+    if not (folder / "journal.sqlite").exists():
+        return False
+    with reading(folder) as db:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+    return bool(version)
 
 
 @contextmanager

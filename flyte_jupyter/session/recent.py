@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flyte_jupyter.engine.events import TERMINAL, Phase
 from flyte_jupyter.session import session
+from flyte_jupyter.session.history import has_journal
 from flyte_jupyter.store.folders import state_folder
 
 __all__ = ["Glance", "glances", "stamp"]
@@ -75,7 +76,7 @@ def glances(most: int) -> list[Glance]:
         most: so many at most.
     """
     path = (_folder() / FILE).resolve()
-    if not path.exists():
+    if not has_journal(_folder()):
         return []
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2)) as db:
         rows = db.execute(

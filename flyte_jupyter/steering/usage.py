@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyte_jupyter.session import session
-from flyte_jupyter.session.history import reading
+from flyte_jupyter.session.history import has_journal, reading
 from flyte_jupyter.spec.settings import Settings
 from flyte_jupyter.store.folders import state_folder
 
@@ -50,7 +50,7 @@ def uses_of(task: str) -> list[Use]:
     config = session.config()
     folder = config.state or state_folder()
     session.keep()
-    if not (folder / "journal.sqlite").exists():
+    if not has_journal(folder):
         return []
     with reading(folder) as db:
         statement = (
@@ -64,8 +64,6 @@ def uses_of(task: str) -> list[Use]:
             "WHERE actions.task = ? AND runs.project = ? AND attempts.ended IS NOT NULL "
             "ORDER BY attempts.started DESC LIMIT ?"
         )
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts'").fetchone():
-            return []  # whoever makes the journal is not done with it
         rows = db.execute(statement, (task, config.project, ATTEMPTS)).fetchall()
     return list(map(_use, rows))
 
