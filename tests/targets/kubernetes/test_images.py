@@ -98,7 +98,8 @@ def test_nothing_is_built_for_packages_files_and_variables(
 
 
 def test_a_registry_that_is_no_name_is_told(target: Callable[..., KubernetesTarget]) -> None:
-    line = told(target("prod", registry="https://registry.example.com/Me"), BUILT)
+    address = "https://registry.example.com/Me"
+    line = told(target("prod", registry=address), BUILT)
     assert "registry='https://registry.example.com/Me' is no image reference" in line
 
 
