@@ -8,6 +8,8 @@ The configuration is a dictionary:
 
 =============== ================================================================
 ``folder``      scratch folder to make and to work in
+``modules``     folder for local modules, where the system's one for temporary files would keep
+                them; made when there are any
 ``environ``     all environment variables, or null to keep those of the process
 ``concurrency`` how many asynchronous calls share the body
 ``preload``     names of modules to import while waiting

@@ -223,7 +223,8 @@ class Runner:
         if loaded is None:
             packed = self._link.value(self._body.capsules[digest])
             encoded = unpack(packed, self._link.open_ref)
-            loaded = load(encoded.tree, encoded.buffers, self._link.open_ref)
+            place = self._body.config.get("modules")
+            loaded = load(encoded.tree, encoded.buffers, self._link.open_ref, place)
             self._loaded[digest] = loaded
         sys.modules["__main__"] = loaded.module
         return loaded

@@ -24,7 +24,7 @@ class ContainerInit(Init):
 
     def record(self, body: Body, status: int, usage: Any) -> Dict[str, Any]:
         """Return the exit record, with what the control group has counted."""
-        body.folder = ""  # it ends with the container, or belongs to the image
+        body.folders = []  # they end with the container, or belong to the image
         record = super().record(body, status, usage)
         record["oom_kills"] = kills = cgroup.oom_kills()
         if kills and record["signal"] == 9 and not record["cause"]:

@@ -58,13 +58,18 @@ class Body:
     """A body as its first process sees it."""
 
     def __init__(
-        self, key: int, pid: int, memory: Optional[int], folder: str, outputs: List[int]
+        self,
+        key: int,
+        pid: int,
+        memory: Optional[int],
+        folders: List[str],
+        outputs: List[int],
     ) -> None:
         self.key = key
         self.pid = pid
         self.outputs = outputs
         self.memory = memory
-        self.folder = folder
+        self.folders = folders
         self.deadline: Optional[float] = None
         self.cause: Optional[str] = None
         self.peak = 0
@@ -168,7 +173,8 @@ class Init:
         for fd in (stream, *(write for _, write in pipes)):
             os.close(fd)
         outputs = [read for read, _ in pipes]
-        body = Body(line["id"], pid, line.get("memory"), config["folder"], outputs)
+        folders = [config["folder"], config.get("modules", "")]
+        body = Body(line["id"], pid, line.get("memory"), folders, outputs)
         self._bodies[pid] = body
         self._say({"op": "started", "id": body.key, "pid": pid})
 
@@ -250,7 +256,8 @@ class Init:
             status: as the system tells it.
             usage: what it and what it waited for have used.
         """
-        processes.remove_folder(body.folder)
+        for folder in filter(None, body.folders):
+            processes.remove_folder(folder)
         words = "".join(map(_last_words, body.outputs))
         code, number = _decode(status)
         return {

@@ -64,7 +64,7 @@ def load(
     payload: Mapping[str, Any],
     buffers: Sequence[Any],
     open_ref: OpenRef = None,
-    folder: Optional[str] = None,
+    place: Optional[str] = None,
 ) -> Loaded:
     """Build what a capsule carries.
 
@@ -72,7 +72,8 @@ def load(
         payload: the capsule's.
         buffers: the capsule's.
         open_ref: opens a buffer that lies elsewhere.
-        folder: where to write local modules; a new temporary folder if not given.
+        place: folder to make the one for local modules in; that for temporary files if not
+            given.
 
     Raises:
         ModuleLoadError: a module that the code imports is missing here.
@@ -92,7 +93,7 @@ def load(
             remedy=f"Use an image with Python {exact[0]}.{exact[1]}, or write it as a function "
             "in a cell.",
         )
-    return _Loader(payload, buffers, open_ref, folder).load()
+    return _Loader(payload, buffers, open_ref, place).load()
 
 
 class _Loader:
@@ -101,12 +102,13 @@ class _Loader:
         payload: Mapping[str, Any],
         buffers: Sequence[Any],
         open_ref: OpenRef,
-        folder: Optional[str],
+        place: Optional[str],
     ) -> None:
         self._payload = payload
         self._buffers = buffers
         self._open_ref = open_ref
-        self._folder = folder
+        self._place = place
+        self._folder: Optional[str] = None
         self._entries: List[Dict[str, Any]] = payload["entries"]
         self._objects: Dict[int, Any] = {}
         self._names: Dict[int, List[Any]] = {}
@@ -176,8 +178,9 @@ class _Loader:
         files = self._payload["files"]
         if not files:
             return
-        if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="flyte-modules-")
+        if self._place:
+            os.makedirs(self._place, mode=0o700, exist_ok=True)
+        self._folder = tempfile.mkdtemp(prefix="flyte-modules-", dir=self._place)
         for path, node in files.items():
             target = os.path.join(self._folder, *path.split("/"))
             os.makedirs(os.path.dirname(target), exist_ok=True)

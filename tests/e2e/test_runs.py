@@ -8,6 +8,7 @@ import importlib
 import json
 import tempfile
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,29 @@ def test_an_engine_that_closes_right_after_a_declaration_leaves_no_work_undone(
             engine.prepare("local", env.settings, lambda _: None)
     gc.collect()
     assert caplog.text == ""
+
+
+def test_local_modules_go_with_the_process_that_they_were_brought_to(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cell: Callable[[str], Any],
+    until: Callable[..., None],
+) -> None:
+    (tmp_path / "helpers_to_go.py").write_text("def place():\n    return __file__\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    book = cell("""
+        import flyte_jupyter as flyte
+        import helpers_to_go
+
+        env = flyte.TaskEnvironment(name="goes")
+
+        @env.task
+        def where() -> str:
+            return helpers_to_go.place()
+    """)
+    (place,) = flyte.run(book.where).outputs()
+    assert not place.startswith(str(tmp_path))
+    until(lambda: not Path(place).parent.exists())
 
 
 def test_an_override_of_a_task_of_a_module_holds_for_the_run(

@@ -101,7 +101,8 @@ class Supervisor:
         key = next(self._ids)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        config = dict(config, folder=os.path.join(self.folder, str(key)))
+        place = os.path.join(self.folder, str(key))
+        config = dict(config, folder=place, modules=f"{place}.modules")
         worker = LocalWorker(self, key, ours)
         self._workers[key] = worker
         line = {"op": "spawn", "id": key, "config": config, "memory": request.memory}
