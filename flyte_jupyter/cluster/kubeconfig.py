@@ -100,6 +100,7 @@ def read(file: str | None, name: str) -> Any:
 
     configuration = Configuration()
     with _alone, unheard() as said:
+        _forget_swept()
         try:
             config.load_kube_config(file, context=name, client_configuration=configuration)
         except Exception as error:  # of many kinds, as there are many ways to be let in
@@ -111,6 +112,16 @@ def read(file: str | None, name: str) -> Any:
             remedy=f"Log in again as you do for kubectl; try: kubectl --context {name} get pods",
         )
     return configuration
+
+
+def _forget_swept() -> None:
+    """Have the client write anew what it had in temporary files that the system has removed."""
+    from kubernetes.config import kube_config
+
+    written = getattr(kube_config, "_temp_files", {})
+    for content, place in list(written.items()):
+        if not os.path.exists(place):
+            del written[content]
 
 
 @contextlib.contextmanager
