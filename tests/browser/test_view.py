@@ -19,6 +19,8 @@ async def whole(n: int) -> int:
 
 def part(k: int) -> int:
     import time
+    if k == 0:
+        time.sleep(2)
     for step in range(12):
         print("step", step, "of part", k)
         time.sleep(0.1)
@@ -61,6 +63,8 @@ def test_a_run_is_watched_in_its_cell_and_what_a_reader_does_there_stays(
     running = view.get_by_role("row").filter(has_text="part").filter(has_text="running")
     running.first.wait_for()
     view.locator("details", has_text="call 2 of 3").get_by_role("searchbox").fill("step 1")
+    # the log of a call above comes later than that of the one that is being searched
+    view.locator("details", has_text="call 1 of 3").wait_for()
     notebook.page.keyboard.type("0")
     assert faults(notebook.page, VIEW) == []
     notebook.picture("running")

@@ -46,16 +46,19 @@ for (const part of root.querySelectorAll("details[data-flyte-jupyter-log]")) {
   });
 }
 const targets = [...root.querySelectorAll("summary, input, pre, button, [tabindex]")];
-root.addEventListener("focusin", event => {
+const nameOf = at => at.tagName + " " + (
+  at.closest("details")?.dataset.flyteJupyterLog ?? at.getAttribute("aria-label"));
+const keep = event => {
   const at = event.target;
-  kept.focus = {place: targets.indexOf(at), from: at.selectionStart, to: at.selectionEnd};
-});
-root.addEventListener("input", event => {
-  const at = event.target;
-  kept.focus = {place: targets.indexOf(at), from: at.selectionStart, to: at.selectionEnd};
-});
-root.addEventListener("focusout", () => { if (root.isConnected) kept.focus = null; });
-const at = kept.focus && targets[kept.focus.place];
+  kept.focus = {name: nameOf(at), from: at.selectionStart, to: at.selectionEnd};
+};
+root.addEventListener("focusin", keep);
+root.addEventListener("input", keep);
+// what is about to be replaced loses its focus while it is still there
+root.addEventListener("focusout", () => queueMicrotask(() => {
+  if (root.isConnected && !root.contains(document.activeElement)) kept.focus = null;
+}));
+const at = kept.focus && targets.find(one => nameOf(one) === kept.focus.name);
 if (at && (!document.activeElement || document.activeElement === document.body)) {
   at.focus({preventScroll: true});
   if (at.setSelectionRange && kept.focus?.from != null) {
