@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
+from flyte_jupyter.store.folders import cache_folder
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -73,12 +75,14 @@ class Server:
         token: lets one in.
         folder: where its notebooks are.
         settings: the folder of its users' settings.
+        state: what its kernels remember of runs.
     """
 
     url: str
     token: str
     folder: Path
     settings: Path
+    state: Path
 
     def set(self, package: str, plugin: str, **values: object) -> None:
         """Give settings of one of JupyterLab's plugins to the pages that are opened from now on."""
@@ -112,6 +116,10 @@ def serving(
         page = config / "labconfig" / "page_config.json"
         page.parent.mkdir(exist_ok=True)
         page.write_text(json.dumps({"disabledExtensions": {"flyte-jupyter": True}}))
+    home = folder / "home"
+    home.mkdir()
+    # what is slow to make is made once, what is remembered of runs is each server's own
+    (home / "cache").symlink_to(cache_folder(), target_is_directory=True)
     token = secrets.token_hex(16)
     own = {
         "JUPYTER_CONFIG_DIR": str(config),
@@ -120,6 +128,7 @@ def serving(
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(config / "lab" / "workspaces"),
         "JUPYTER_TOKEN": token,
+        "FLYTE_JUPYTER_HOME": str(home),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     options = (
@@ -139,7 +148,7 @@ def serving(
     )
     try:
         url = _address(server, runtime, folder / "server.log")
-        found = Server(url, token, work, settings)
+        found = Server(url, token, work, settings, home / "state")
         found.set("apputils-extension", "notification", fetchNews="false", checkForUpdates=False)
         yield found
     finally:
@@ -312,6 +321,8 @@ def opening(
 ) -> Iterator[Callable[..., Notebook]]:
     """Give a function that opens notebooks on a server, and close them afterwards."""
     opened: list[Page] = []
+    # the runs of the tests before are not listed beside those of this one
+    shutil.rmtree(lab.state, ignore_errors=True)
 
     def show(*cells: str, theme: str = "light") -> Notebook:
         stem = re.sub(r"\W+", "-", request.node.name).strip("-")[:60]
