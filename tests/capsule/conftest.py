@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,14 +128,13 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
-    before = set(linecache.cache)
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
+    # a class is looked for in all cells, and every notebook counts its own from 1
+    others = {name: one for name, one in linecache.cache.items() if not name.startswith("<cell ")}
+    monkeypatch.setattr(linecache, "cache", others)
     made = Notebook()
     monkeypatch.setitem(sys.modules, "__main__", made.module)
-    yield made
-    # a class is looked for in all cells, and the next notebook counts its own from 1 again
-    for name in set(linecache.cache) - before:
-        linecache.cache.pop(name, None)
+    return made
 
 
 @pytest.fixture
