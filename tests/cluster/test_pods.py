@@ -244,6 +244,24 @@ def test_a_template_may_leave_the_user_to_the_image_or_be_stricter(book: Book) -
     assert facts["refused"] == 30
 
 
+def test_an_image_that_lets_nobody_write_to_tmp_is_told_with_what_helps(book: Book) -> None:
+    there = book("""
+        sealed = {"name": "primary", "volumeMounts": [
+            {"name": "none", "mountPath": "/tmp", "readOnly": True}
+        ]}
+        env = flyte.TaskEnvironment("sealed", pod_template=flyte.PodTemplate(
+            {"containers": [sealed], "volumes": [{"name": "none", "emptyDir": {}}]}
+        ))
+
+        @env.task
+        def nothing(): ...
+    """)
+    with pytest.raises(TargetError) as raised:
+        flyte.run(there.nothing).result()
+    assert "Nothing can be written to /tmp in this image" in str(raised.value)
+    assert "'emptyDir': {}" in str(raised.value)
+
+
 def test_a_restricted_namespace_takes_what_is_the_default_and_refuses_the_rest(
     cell: Book, core: Any, fresh_namespace: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -154,11 +154,17 @@ while True:
         sys.exit(f"The hub of the session at {{address}} cannot be reached: {{problem}}")
     time.sleep(0.2)
 hub.settimeout(None)
-for _ in blobs:
-    unpack(hub)
-if os.path.isdir("{PACKAGES}"):
-    find_packages("{PACKAGES}")
-settle(rooms)
+try:
+    for _ in blobs:
+        unpack(hub)
+    if os.path.isdir("{PACKAGES}"):
+        find_packages("{PACKAGES}")
+    settle(rooms)
+except OSError as error:
+    if not str(error.filename or "").startswith("/tmp"):
+        raise
+    sys.exit(f"Nothing can be written to /tmp in this image ({{error}}). Mount a volume there: "
+             "pod_template=PodTemplate({{'volumes': [{{'name': 'tmp', 'emptyDir': {{}}}}]}})")
 from flyte_jupyter.worker.dialled import main
 main(hub, float(patience))
 """

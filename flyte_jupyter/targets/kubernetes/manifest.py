@@ -25,6 +25,7 @@ from flyte_jupyter.targets.kubernetes.nodes import Nodes
 from flyte_jupyter.targets.kubernetes.security import NOBODY, confined, rights
 from flyte_jupyter.targets.kubernetes.template import DEFAULT_CONTAINER, PRIMARY, lay_over
 from flyte_jupyter.targets.kubernetes.trust import Trust
+from flyte_jupyter.targets.kubernetes.volumes import have_place_to_write, mount
 from flyte_jupyter.targets.protocol import StartRequest
 
 __all__ = [
@@ -105,7 +106,6 @@ def hub_job(
         "ports": [{"containerPort": PORT}],
         "resources": HUB_RESOURCES,
         "securityContext": rights(),
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
     return {
         "apiVersion": "batch/v1",
@@ -121,7 +121,6 @@ def hub_job(
                     "restartPolicy": "OnFailure",
                     "terminationGracePeriodSeconds": 1,
                     "containers": [container],
-                    "volumes": [{"name": "tmp", "emptyDir": {}}],
                 },
             },
         },
@@ -181,34 +180,24 @@ def worker_pod(
         "resources": _resources(request, nodes),
         "securityContext": rights(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
-    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
-    if blobs:
-        volumes.append({"name": "room", "emptyDir": {}})
-        container["volumeMounts"].append({"name": "room", "mountPath": ROOM})
-    if workdir:
-        volumes.append({"name": "workdir", "emptyDir": {}})
-        container["volumeMounts"].append({"name": "workdir", "mountPath": workdir})
-    resources = request.resources
-    if resources is not None and resources.shm_bytes is not None:
-        memory: dict[str, Any] = {"medium": "Memory"}
-        if resources.shm_bytes != AUTO:
-            memory["sizeLimit"] = str(resources.shm_bytes)
-        volumes.append({"name": "shm", "emptyDir": memory})
-        container["volumeMounts"].append({"name": "shm", "mountPath": "/dev/shm"})
-    if request.secret_files:
-        held = {"medium": "Memory", "sizeLimit": "8Mi"}
-        volumes.append({"name": "secrets", "emptyDir": held})
-        container["volumeMounts"].append({"name": "secrets", "mountPath": MOUNT})
     spec: dict[str, Any] = {
         **_pod(user),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
         "containers": [container],
-        "volumes": volumes,
         **_opened(pull_secrets),
     }
+    if blobs:
+        mount(spec, "room", ROOM, {})
+    if workdir:
+        mount(spec, "workdir", workdir, {})
+    resources = request.resources
+    if resources is not None and resources.shm_bytes is not None:
+        limit = {} if resources.shm_bytes == AUTO else {"sizeLimit": str(resources.shm_bytes)}
+        mount(spec, "shm", "/dev/shm", {"medium": "Memory", **limit})
+    if request.secret_files:
+        mount(spec, "secrets", MOUNT, {"medium": "Memory", "sizeLimit": "8Mi"})
     if request.timeout:
         spec["activeDeadlineSeconds"] = math.ceil(request.timeout) + BEYOND
     device = None if resources is None else resources.device
@@ -232,6 +221,7 @@ def worker_pod(
     }
     if isinstance(request.pod_template, PodTemplate):
         lay_over(pod, request.pod_template, [one["name"] for one in defaults])
+        have_place_to_write(spec)
     return pod
 
 

@@ -1,7 +1,7 @@
 """Who a pod runs as and what it may do: what the strictest of Kubernetes' profiles lets run.
 
 The root file system of a container stays writable, which that profile allows and many images need;
-a template says ``readOnlyRootFilesystem`` where it is not wanted.
+a template says ``readOnlyRootFilesystem`` where it is not wanted, and gets a volume as ``/tmp``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import flyte_jupyter as flyte
 from flyte_jupyter.spec.pod import PodTemplate
 from flyte_jupyter.targets.kubernetes.manifest import hub_job, label_value, worker_pod
@@ -64,6 +66,35 @@ def test_resources_are_requests_and_limits() -> None:
     assert taint in made["spec"]["tolerations"]
 
 
+def test_a_pod_has_no_volume_that_its_node_would_have_to_look_after_first() -> None:
+    made = pod(resources=flyte.Resources(cpu=1, memory="1Gi", disk="1Gi"))
+    assert "volumes" not in made["spec"]
+    assert "volumeMounts" not in container(made)
+
+
+@pytest.mark.parametrize(
+    ("template", "kept"),
+    [
+        pytest.param(
+            {"containers": [{"securityContext": {"readOnlyRootFilesystem": True}}]},
+            {},
+            id="nothing else can be written to",
+        ),
+        pytest.param(
+            {"volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}]},
+            {"sizeLimit": "1Gi"},
+            id="the template has one",
+        ),
+    ],
+)
+def test_a_volume_is_tmp_where_the_template_asks_for_it(
+    template: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    made = pod(pod_template=PodTemplate(template))
+    assert made["spec"]["volumes"] == [{"name": "tmp", "emptyDir": kept}]
+    assert container(made)["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+
+
 def test_a_single_cpu_is_no_limit() -> None:
     assert container(pod(resources=flyte.Resources(cpu=1)))["resources"] == {
         "requests": {"cpu": "1000m"},
@@ -118,8 +149,7 @@ def test_a_template_adds_and_does_not_take_away() -> None:
         "memory": str(1 << 30),
         "example.com/fpga": "1",
     }
-    assert {"name": "data", "mountPath": "/data"} in ours["volumeMounts"]
-    assert {"name": "tmp", "mountPath": "/tmp"} in ours["volumeMounts"]
+    assert ours["volumeMounts"] == [{"name": "data", "mountPath": "/data"}]
     confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert beside == {"name": "beside", "image": "busybox", "securityContext": confined}
     assert spec["nodeSelector"] == {"disk": "ssd"}
