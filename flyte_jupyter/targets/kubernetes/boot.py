@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import io
 import marshal
-import struct
-import zlib
+import zipfile
 from pathlib import Path
 
 from flyte_jupyter.images.packages import PACKAGES
@@ -37,7 +37,7 @@ PRIVATE = "FLYTE_JUPYTER_PRIVATE"
 NAME = "hub.flyte-jupyter"
 
 _COMMON = """\
-import hashlib, hmac, os, socket, struct, sys, time, zlib
+import hashlib, hmac, os, socket, sys, time
 try:
     import ssl
 except ImportError:
@@ -58,17 +58,9 @@ def line(peer):
 def shown(key, *words):
     return hmac.new(key, "\\0".join(words).encode(), hashlib.sha256).hexdigest()
 def settle(rooms):
-    home, text, at = "/tmp/.flyte_jupyter", zlib.decompress(rooms), 0
-    while at < len(text):
-        name, size = struct.unpack_from(">HI", text, at)
-        at += 6
-        path = os.path.join(home, text[at : at + name].decode())
-        at += name
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(text[at : at + size])
-        at += size
-    sys.path[:] = [home] + [place for place in sys.path if place]
+    with open("/tmp/.flyte_jupyter.zip", "wb") as file:
+        file.write(rooms)
+    sys.path[:] = ["/tmp/.flyte_jupyter.zip"] + [place for place in sys.path if place]
 key = os.environ.pop("FLYTE_JUPYTER_KEY")
 certificate = os.environ.pop("FLYTE_JUPYTER_CERTIFICATE")
 """
@@ -86,6 +78,8 @@ listener = socket.create_server(
     ("", {PORT}), backlog=512, dualstack_ipv6=both,
     family=socket.AF_INET6 if both else socket.AF_INET,
 )
+# those that are accepted have it too; asyncio does not set it on sockets that it did not make
+listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 while True:
     peer, _ = listener.accept()
     peer.settimeout(30)
@@ -139,6 +133,7 @@ trust.load_verify_locations(cadata=certificate)
 while True:
     try:
         hub = socket.create_connection((address, {PORT}), 10)
+        hub.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         hub = trust.wrap_socket(hub, server_hostname="{NAME}")
         kind, _, nonce = line(hub)
         if kind == "hub":
@@ -172,29 +167,28 @@ main(hub, float(patience))
 
 @functools.cache
 def packed_rooms() -> bytes:
-    """Return the guest's rooms in one piece, with bytecode for the kernel's own Python version.
+    """Return the guest's rooms as an archive that Python imports from.
+
+    It has bytecode for the kernel's own Python version; others take the sources. A container gets
+    one file so: it would take longer to write two hundred than to import what is needed of them.
 
     Raises:
         OSError: the cache folder cannot be written.
     """
     folder = Path(guest_runtime())
-    parts: list[bytes] = []
-
-    def add(name: str, data: bytes) -> None:
-        encoded = name.encode()
-        parts.append(struct.pack(">HI", len(encoded), len(data)) + encoded + data)
-
-    for path in sorted(folder.rglob("*.py")):
-        source = path.read_bytes()
-        name = str(path.relative_to(folder))
-        add(name, source)
-        cached = importlib.util.cache_from_source(name)
-        add(cached, _bytecode(source, name))
-    return zlib.compress(b"".join(parts), 6)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(folder.rglob("*.py")):
+            source, name = path.read_bytes(), str(path.relative_to(folder))
+            # without a time: what is the same is the same archive
+            archive.writestr(zipfile.ZipInfo(name), source, zipfile.ZIP_DEFLATED)
+            bytecode = zipfile.ZipInfo(name + "c")
+            archive.writestr(bytecode, _bytecode(source, name), zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
 
 
 def _bytecode(source: bytes, name: str) -> bytes:
     """Return what Python keeps of a module, in the form that is not compared with the source."""
-    code = compile(source, f"/tmp/.flyte_jupyter/{name}", "exec", dont_inherit=True)
+    code = compile(source, f"/tmp/.flyte_jupyter.zip/{name}", "exec", dont_inherit=True)
     head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
     return head + importlib.util.source_hash(source) + marshal.dumps(code)
