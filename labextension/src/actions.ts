@@ -51,6 +51,10 @@ export class Actions {
     return this.write(magicLine('flyte_panel', environment));
   }
 
+  logs(names: string): Promise<void> {
+    return this.write(magicLine('flyte_logs', names));
+  }
+
   graph(): Promise<void> {
     return this.write(magicLine('flyte_graph'));
   }

@@ -14,6 +14,7 @@ import { Actions } from './actions';
 import { hearCancelButtons } from './cancel';
 import { BusyCompleter } from './completer';
 import { flyteIcon } from './icon';
+import { hearLogButtons } from './logs';
 import { Notebooks } from './notebooks';
 import { SideBar } from './sidebar';
 
@@ -60,6 +61,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const sidebar = new SideBar(actions);
     addCommands(app, palette, actions, sidebar);
     hearCancelButtons(actions);
+    hearLogButtons(actions);
     completers?.registerProvider(
       new BusyCompleter(notebooks, () => settings.completeWhileBusy)
     );

@@ -108,7 +108,7 @@ export function runRow(
   }
   tools.push(
     tool('Logs', `Logs of ${one.name}`, `logs ${one.name}`, () =>
-      actions.write(magicLine('flyte_logs', one.name))
+      actions.logs(one.name)
     )
   );
   return make(

@@ -84,9 +84,10 @@ class Server:
     settings: Path
     state: Path
 
-    def set(self, package: str, plugin: str, **values: object) -> None:
-        """Give settings of one of JupyterLab's plugins to the pages that are opened from now on."""
-        file = self.settings / "@jupyterlab" / package / f"{plugin}.jupyterlab-settings"
+    def set(self, plugin: str, **values: object) -> None:
+        """Give the settings of a plugin to the pages that are opened from now on."""
+        package, _, name = plugin.partition(":")
+        file = self.settings / package / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
 
@@ -149,7 +150,11 @@ def serving(
     try:
         url = _address(server, runtime, folder / "server.log")
         found = Server(url, token, work, settings, home / "state")
-        found.set("apputils-extension", "notification", fetchNews="false", checkForUpdates=False)
+        found.set(
+            "@jupyterlab/apputils-extension:notification",
+            fetchNews="false",
+            checkForUpdates=False,
+        )
         yield found
     finally:
         server.terminate()
@@ -326,7 +331,7 @@ def opening(
 
     def show(*cells: str, theme: str = "light") -> Notebook:
         stem = re.sub(r"\W+", "-", request.node.name).strip("-")[:60]
-        lab.set("apputils-extension", "themes", theme=THEMES[theme])
+        lab.set("@jupyterlab/apputils-extension:themes", theme=THEMES[theme])
         notebook = opened_in(lab, browser, f"{stem}-{len(opened)}", cells)
         opened.append(notebook.page)
         return notebook

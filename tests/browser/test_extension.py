@@ -113,3 +113,16 @@ def test_code_is_completed_while_a_cell_runs(open_notebook: Callable[..., Any]) 
     notebook.page.keyboard.type("%flyte_run squ")
     notebook.page.keyboard.press("Tab")
     notebook.page.locator(".jp-Completer").get_by_text("square").wait_for()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_side_bar_is_where_the_settings_want_it(
+    lab: Any, open_notebook: Callable[..., Any], side: str
+) -> None:
+    lab.set("flyte-jupyter:plugin", side=side)
+    notebook = open_notebook(LOAD, DECLARE)
+    notebook.run_all()
+    notebook.idle()
+    notebook.command(OPEN)
+    bar = notebook.page.locator(f"#jp-{side}-stack .flyte-sidebar")
+    bar.get_by_text("cpu 1, memory 512Mi").wait_for()

@@ -79,6 +79,32 @@ def test_a_run_is_watched_in_its_cell_and_what_a_reader_does_there_stays(
     assert faults(notebook.page, VIEW) == []
 
 
+def test_the_whole_log_of_a_call_is_shown_in_a_cell_below(
+    open_notebook: Callable[..., Any], extension: Any
+) -> None:
+    notebook = open_notebook(LOAD, STEPS, "%flyte_run whole(3)")
+    notebook.run_all()
+    notebook.idle()
+    view = notebook.output(2).locator(VIEW)
+    block = view.locator("details", has_text="call 2 of 3")
+    block.locator("summary").click()
+    block.get_by_role("button", name="Show the whole log of part, call 2 of 3").click()
+    notebook.output(3).get_by_text("step 11 of part 1").first.wait_for()
+    notebook.picture("whole")
+
+
+def test_without_the_extension_a_button_that_nothing_hears_is_not_to_be_seen(
+    open_bare: Callable[..., Any],
+) -> None:
+    notebook = open_bare(LOAD, STEPS, "%flyte_run part(1)")
+    notebook.run_all()
+    notebook.idle()
+    block = notebook.output(2).locator(VIEW).locator("details")
+    block.locator("summary").click()
+    block.locator("code", has_text="%flyte_logs").wait_for()
+    assert not block.get_by_role("button").count()
+
+
 def test_a_map_of_2000_calls_is_one_row_and_keeps_the_page_responsive(
     open_notebook: Callable[..., Any], faults: Callable[..., list[str]]
 ) -> None:

@@ -113,7 +113,13 @@ def log_block(log: Log, run: str, *, opened: bool) -> str:
     """
     about = count(len(log.lines), "line")
     if run:
-        about += f" · the whole log: <code>{escape(f'%flyte_logs {run} {log.part}')}</code>"
+        names = f"{run} {log.part}"
+        about += f" · the whole log: <code>{escape(f'%flyte_logs {names}')}</code>"
+        # the extension of JupyterLab shows it, and hears it
+        about += (
+            f' <button type="button" hidden data-flyte-jupyter-logs="{escape(names)}" '
+            f'aria-label="Show the whole {escape(log.title)}">Show</button>'
+        )
     return (
         f'<details data-flyte-jupyter-log="{escape(log.part)}"{" open" if opened else ""}>'
         f"<summary>{escape(log.title)}</summary>"
