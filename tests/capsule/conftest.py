@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,14 +69,15 @@ def run_elsewhere(
         "arg_buffers": [base64.b64encode(one).decode() for one in inputs.buffers],
     }
     flags = ["-I"] if site else ["-I", "-S"]
-    done = subprocess.run(
-        [python, *flags, str(GUEST)],
-        input=json.dumps(job),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-    )
+    with tempfile.TemporaryDirectory() as place:
+        done = subprocess.run(
+            [python, *flags, str(GUEST)],
+            input=json.dumps({**job, "place": place}),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     if "error" in answer:

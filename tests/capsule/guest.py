@@ -34,7 +34,8 @@ def main():
 
     calling.set_dispatcher(Dispatcher())
     try:
-        loaded = load(job["payload"], [base64.b64decode(one) for one in job["buffers"]])
+        buffers = [base64.b64decode(one) for one in job["buffers"]]
+        loaded = load(job["payload"], buffers, place=job["place"])
         sys.modules["__main__"] = loaded.module
         buffers = [base64.b64decode(one) for one in job["arg_buffers"]]
         args = decode(Encoded(job["args"], buffers), classes=loaded.classes)
