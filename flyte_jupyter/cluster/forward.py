@@ -283,4 +283,7 @@ async def _opened(made: Forward) -> Forward:
     except TimeoutError:
         made.close()
         raise TargetError("The API server does not answer a request for a port.") from None
+    except asyncio.CancelledError:
+        made.close()
+        raise
     return made

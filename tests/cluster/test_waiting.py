@@ -12,7 +12,7 @@ import pytest
 import flyte_jupyter as flyte
 from flyte_jupyter.targets.kubernetes import trouble
 
-from .conftest import until
+from .conftest import manifest, until
 from .faulting import TASKS, said_of, with_token
 
 KINDS = ["pods", "pods/log", "pods/portforward", "jobs", "secrets"]
@@ -219,10 +219,24 @@ def test_what_the_namespace_does_not_allow_is_an_error_that_says_what_to_change(
     core.delete_namespaced_limit_range("bounds", namespace)
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     core.patch_namespace(namespace, {"metadata": {"labels": labels}})
+    until(lambda: refuses_hosts(core, namespace))
     with pytest.raises(flyte.errors.TargetError, match="not as safe as this namespace asks for"):
         flyte.run(with_pod(there.fine, hostNetwork=True)).result()
     with pytest.raises(flyte.errors.TargetError, match=r"its spec\.\S+ is not valid"):
         flyte.run(with_pod(there.fine, dnsPolicy="Never")).result()
+
+
+def refuses_hosts(core: Any, namespace: str) -> bool:
+    """Say whether a namespace's label has come to those who check its pods."""
+    from kubernetes.client import ApiException
+
+    body = manifest("by-hand")
+    body["spec"]["hostNetwork"] = True
+    try:
+        core.create_namespaced_pod(namespace, body, dry_run="All")
+    except ApiException as error:
+        return "PodSecurity" in str(error.body)
+    return False
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import docker.errors
 import pytest
 
 from flyte_jupyter.daemon import Daemon
@@ -207,7 +208,10 @@ def unique(docker_engine: Daemon) -> Iterator[str]:
         if set(one.get("RepoTags") or ()) <= {
             "<none>:<none>"
         }:  # what a build that failed has left to begin with next time
-            words = str(docker_engine.api.history(one["Id"]))
+            try:
+                words = str(docker_engine.api.history(one["Id"]))
+            except docker.errors.NotFound:  # who made it has removed it meanwhile
+                continue
         if name in words:
             docker_engine.api.remove_image(one["Id"], force=True)
 
